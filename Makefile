@@ -1,0 +1,31 @@
+# make demo | make test | make check | make cover     (a .venv is made on first use)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+CORE := $(wildcard */*/*.pyx */*/*.pxd dsp/kernels/*.h)
+
+demo: .venv
+	stimloop demo
+
+test: .venv
+	pytest
+
+check: .venv
+	ruff check .
+	ruff format --check .
+	cython-lint --max-line-length 96 $(filter %.pyx %.pxd,$(CORE))
+	mypy
+	stubtest stimloop_dsp stimloop_hw stimloop_sim \
+		--mypy-config-file pyproject.toml --allowlist stubtest.txt
+	lint-imports
+	codespell
+
+cover: .venv
+	TRACE=1 pip install --quiet --force-reinstall --no-deps --editable .
+	pytest --cov
+	@touch setup.py
+
+.venv: pyproject.toml setup.py $(CORE)
+	test -d $@ || python3 -m venv $@
+	pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.PHONY: demo test check cover
