@@ -1,0 +1,17 @@
+"""The wire as the host sees it: messages, framing, link.
+
+Resistor or saline loads and simulators only; never a person or an animal.
+"""
+
+from stimloop_hw.errors import LinkError, LinkLost, OrderRefused, StimloopError, WrongPeer
+from stimloop_hw.link import Block, Link
+
+__all__ = [
+    "Block",
+    "Link",
+    "LinkError",
+    "LinkLost",
+    "OrderRefused",
+    "StimloopError",
+    "WrongPeer",
+]

@@ -1,0 +1,55 @@
+"""What can go wrong on the way to a device.
+
+::
+
+    StimloopError
+     ├─ LinkError            the port, the frame or the peer      (also OSError)
+     │   ├─ LinkLost         it was there and is gone: unplugged, silent, not reading
+     │   └─ WrongPeer        something else answers, or nothing that we understand
+     └─ OrderRefused         the device said no                   .reason, .detail
+
+Every text says what was asked, what is allowed and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stimloop_hw.messages import Refusal
+
+
+class StimloopError(Exception):
+    """Root of everything stimloop refuses or fails at."""
+
+
+class LinkError(StimloopError, OSError):
+    """The link to a device cannot be made or kept."""
+
+
+class LinkLost(LinkError):
+    """The device stopped answering: unplugged, switched off, or not reading."""
+
+
+class WrongPeer(LinkError):
+    """What answers is no SL1 device of our message table."""
+
+
+class OrderRefused(StimloopError):
+    """The device refused an order.
+
+    Parameters
+    ----------
+    order : str
+        Name of the refused message.
+    reason : Refusal
+        Why, in the device's words.
+    detail : int
+        The parameter, state or value the refusal is about; see `Refusal`.
+    """
+
+    def __init__(self, order: str, reason: Refusal, detail: int) -> None:
+        super().__init__(f"the device refused {order}: {reason.sentence(detail)}")
+        self.order = order
+        self.reason = reason
+        self.detail = detail

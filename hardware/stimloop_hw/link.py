@@ -1,0 +1,554 @@
+"""Messages over a port: session, sequence, answers, one device clock, explicit gaps.
+
+`Link` never decides and never reads a wall clock: its patience is counted in read timeouts, bytes
+and device time, so that a simulated day waits in simulated time. The only exception are the two
+stamps `read_ns` and `arrived_ns`, from which the session makes its latency report.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, TypeVar
+from zlib import crc32
+
+import serial
+
+from stimloop_hw.errors import LinkError, LinkLost, OrderRefused, WrongPeer
+from stimloop_hw.framing import PANIC, SMALLEST_ON_WIRE, Deframer, Flag, Frame, encode, wire_size
+from stimloop_hw.messages import (
+    MESSAGES,
+    TABLE_CRC,
+    Arm,
+    Event,
+    EventCode,
+    GetLimits,
+    Hello,
+    Identity,
+    Limits,
+    Message,
+    Ping,
+    Pong,
+    Refusal,
+    Refused,
+    Sensed,
+    Start,
+    Status,
+    Stop,
+    StopMode,
+    Stopped,
+    StreamConfig,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+BAUD = 460_800
+DRIVERS = ("sl1",)
+POLL_MS = 50
+"""Read timeout of the port."""
+RETRIES_MS = (50, 100, 200)
+"""How long each try of a request waits for its answer; in all less than a lease."""
+SILENCE_MS = 1000
+"""A streaming device that sends nothing for so long is lost."""
+START_LATEST_MS = 500
+"""Start is void so long after it was decided."""
+WRITE_TIMEOUT_S = 0.5
+VERSION = 1
+
+_REPLY = Flag.REPLY.value  # a plain int: the flags of every frame are compared
+
+_Answer = TypeVar("_Answer", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Sensed samples of one control tick, on the device's one clock.
+
+    Attributes
+    ----------
+    first_index : int
+        Index of the first sample since the device's stream began; never resets, never wraps.
+    t_us : int
+        Device time of the last sample, µs.
+    channels : int
+        Sensing channels in a sample.
+    count : int
+        Samples.
+    flags : int
+        `stimloop_hw.messages.SensedFlag`.
+    samples_nv : bytes
+        Little-endian int32, nV, time-major.
+    lost : int
+        Samples missing before this block.
+    """
+
+    first_index: int
+    t_us: int
+    channels: int
+    count: int
+    flags: int
+    samples_nv: bytes
+    lost: int
+
+
+class Link:
+    """One host's end of an SL1 wire.
+
+    Parameters
+    ----------
+    port : serial.SerialBase
+        An open port with a read timeout of `POLL_MS`.
+    name : str
+        How errors call it.
+    table_crc : int
+        CRC of the message table to speak; another than our own serves tests only.
+
+    Attributes
+    ----------
+    identity : Identity
+        The device, after `hello`.
+    t_us : int
+        The latest device time heard, µs.
+    lost_samples : int
+        Samples that the index shows missing.
+    notices : deque of Message
+        What arrived beside samples and answers (Status, Event, Refused), for the session to drain.
+    event_ack : int
+        The latest Event heard, for the heartbeat to acknowledge.
+    read_ns, arrived_ns : int
+        Duration of the read that brought the latest bytes, and when it returned.
+    """
+
+    identity: Identity
+
+    def __init__(
+        self, port: serial.SerialBase, name: str = "the port", table_crc: int = TABLE_CRC
+    ) -> None:
+        self.port = port
+        self.name = name
+        self.t_us = 0
+        self.lost_samples = 0
+        self.notices: deque[Message] = deque()
+        self.event_ack = 0
+        self.read_ns = 0
+        self.arrived_ns = 0
+        self._table_crc = table_crc
+        self._deframer = Deframer(table_crc)
+        self._frames: deque[Frame] = deque()
+        self._blocks: deque[Block] = deque()
+        self._seq = int.from_bytes(os.urandom(2), "little")
+        self._session = 0
+        self._next_index: int | None = None
+        self._stream_size = SMALLEST_ON_WIRE
+        self._waited_us = 0
+
+    @classmethod
+    def open(cls, url: str, *, exclusive: bool = True) -> Self:
+        """Open ``[DRIVER+]URL`` without a word to the device yet.
+
+        Parameters
+        ----------
+        url : str
+            A port (``/dev/ttyACM0``) or any pyserial URL (``socket://rig:4000``, ``sim://dbs``).
+        exclusive : bool
+            Whether to keep other programs off a tty, and to be kept off; only Stop may push in.
+
+        Raises
+        ------
+        LinkError
+            If the driver is unknown, the URL asks for what there is not, or the port cannot be
+            opened.
+        """
+        driver, plus, rest = url.partition("+")
+        if plus and "/" not in driver and ":" not in driver:
+            if driver not in DRIVERS:
+                raise LinkError(
+                    f"driver {driver!r} is unknown; known are {', '.join(DRIVERS)}: "
+                    f"write sl1+{rest} or {rest}"
+                )
+            url = rest
+        options = {"exclusive": exclusive} if "://" not in url else {}
+        try:
+            port = serial.serial_for_url(
+                url,
+                baudrate=BAUD,
+                timeout=POLL_MS / 1000,
+                write_timeout=WRITE_TIMEOUT_S,
+                **options,
+            )
+        except OSError as problem:
+            raise LinkError(
+                f"cannot open {url}: {problem}; check the name, that the device is on, "
+                "and that no other program holds it"
+            ) from problem
+        except ValueError as problem:
+            raise LinkError(f"cannot open {url}: {problem}") from problem
+        return cls(port, url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the port. What the device does then is the lease's affair."""
+        self.port.close()
+
+    @property
+    def damaged(self) -> int:
+        """Frames from the device that arrived broken."""
+        return self._deframer.damaged
+
+    # The handshake -------------------------------------------------------------------------
+
+    def hello(self) -> Identity:
+        """Open a session with whatever is on the wire.
+
+        Returns
+        -------
+        Identity
+
+        Raises
+        ------
+        WrongPeer
+            If nothing answers, or a device of another message table does.
+        LinkLost
+            If the port fails.
+        """
+        nonce = os.urandom(16)
+        self._session = 0
+        self.t_us = 0
+        self.event_ack = 0
+        self._next_index = None
+        self._stream_size = SMALLEST_ON_WIRE
+        try:
+            identity = self.request(Hello(VERSION, VERSION, nonce, b"stimloop"), Identity)
+        except TimeoutError:
+            raise WrongPeer(
+                f"nothing on {self.name} answers as an SL1 device; check that it is the right "
+                "port, that the device is on, and that its baud rate is "
+                f"{BAUD}"
+            ) from None
+        except OrderRefused as refused:
+            if refused.reason != Refusal.VERSION:
+                raise
+            raise WrongPeer(
+                f"the device on {self.name} speaks SL1 version {refused.detail}, this stimloop "
+                f"version {VERSION}; use a matching release"
+            ) from None
+        if identity.table_crc != self._table_crc:
+            raise WrongPeer(
+                f"the device on {self.name} speaks message table {identity.table_crc:08X}, this "
+                f"stimloop speaks {self._table_crc:08X}; use the stimloop release that belongs to "
+                f"firmware {identity.firmware}"
+            )
+        self.identity = identity
+        device_id = identity.device_id.to_bytes(8, "little")
+        self._session = crc32(nonce + identity.nonce + device_id)
+        self.t_us = self.request(Ping(1, 0), Pong).sent_us
+        return identity
+
+    def limits(self, channel: int = 0) -> Limits:
+        """Ask the device for the limits of a channel.
+
+        Raises
+        ------
+        WrongPeer
+            If they are not those that its identity names.
+        """
+        limits = self.request(GetLimits(channel), Limits)
+        if crc32(limits.encode()) != self.identity.limits_crc:
+            raise WrongPeer(
+                f"the limits of the device on {self.name} are not those its identity names; "
+                "power-cycle it, and do not use it if this stays"
+            )
+        return limits
+
+    def stream(self, mask: int, rate_hz: int, block: int) -> Status:
+        """Start the sensing stream: `block` samples of the channels in `mask` at a time."""
+        status = self.request(StreamConfig(mask, rate_hz, block), Status)
+        payload = Sensed.layout.size + 4 * block * mask.bit_count()
+        self._stream_size = wire_size(payload)
+        return status
+
+    # Orders --------------------------------------------------------------------------------
+
+    def send(self, order: Message, expires_us: int | None = None) -> None:
+        """Send an order that has no answer.
+
+        Parameters
+        ----------
+        order : Message
+        expires_us : int, optional
+            Device time after which the device must refuse it, µs.
+
+        Raises
+        ------
+        LinkLost
+            If the port fails or takes no bytes.
+        """
+        self._seq = (self._seq + 1) & 0xFFFF
+        self._write(self._framed(order, self._seq, expires_us))
+
+    def request(
+        self, order: Message, answer: type[_Answer], expires_us: int | None = None
+    ) -> _Answer:
+        """Send an order, and again with the same sequence number, until it is answered.
+
+        Parameters
+        ----------
+        order : Message
+        answer : type of Message
+            The kind of answer that it has.
+        expires_us : int, optional
+            Device time after which the device must refuse it, µs.
+
+        Raises
+        ------
+        OrderRefused
+            If the device says no.
+        TimeoutError
+            If it says nothing (a `LinkLost`, except to the first Hello).
+        """
+        self._seq = (self._seq + 1) & 0xFFFF
+        wire = self._framed(order, self._seq, expires_us)
+        for patience_ms in RETRIES_MS:
+            self._write(wire)
+            message = self._answer(self._seq, (answer.number, Refused.number), patience_ms)
+            if isinstance(message, answer):
+                return message
+            if isinstance(message, Refused):
+                raise OrderRefused(
+                    type(order).__name__, Refusal(message.reason), message.detail
+                )
+        if isinstance(order, Hello):
+            raise TimeoutError
+        raise LinkLost(
+            f"{self.name} does not answer {type(order).__name__} any more; check cable and power. "
+            "Its lease ends the therapy by itself"
+        )
+
+    def stop(self, mode: StopMode = StopMode.GROUND) -> Stopped:
+        """End the output, whatever state and session the device is in.
+
+        Raises
+        ------
+        LinkLost
+            If no acknowledgement comes; the framing-free panic sequence was then sent as well.
+        """
+        self._seq = (self._seq + 1) & 0xFFFF
+        wire = self._framed(Stop(mode), self._seq, None)
+        for patience_ms in RETRIES_MS:
+            self._write(wire)
+            message = self._answer(self._seq, (Stopped.number,), patience_ms)
+            if isinstance(message, Stopped):
+                return message
+        self._write(3 * PANIC)
+        raise LinkLost(
+            f"{self.name} does not acknowledge Stop; Stop and the panic sequence were sent: "
+            "switch the output off at the device and look at it"
+        )
+
+    def start(self, program_crc: int, lease_ms: int) -> int:
+        """Arm and start the committed program.
+
+        Returns
+        -------
+        int
+            Device time of the start, µs.
+
+        Raises
+        ------
+        OrderRefused
+            If the device refuses either.
+        """
+        self.request(Arm(program_crc), Status)
+        latest_us = self.t_us + START_LATEST_MS * 1000
+        return self.request(Start(program_crc, lease_ms), Status, latest_us).t_us
+
+    # Samples -------------------------------------------------------------------------------
+
+    def sensed(self) -> Block | None:
+        """Wait for the next block of samples; what else arrives goes to `notices`.
+
+        Returns
+        -------
+        Block or None
+            None when the device says that its sensing has ended (a recording's end).
+
+        Raises
+        ------
+        LinkLost
+            If the port fails, or no samples come for `SILENCE_MS`.
+        """
+        begun_us = self._waited_us
+        while not self._blocks:
+            while self._frames and not self._blocks:
+                frame = self._frames.popleft()
+                message = self._message(frame)
+                if isinstance(message, Sensed):
+                    self._keep(frame, message)
+                elif message is not None:
+                    self._notice(message)
+                    if isinstance(message, Event) and message.code == EventCode.SENSING_ENDED:
+                        return None
+            if self._blocks:
+                break
+            if self._waited_us - begun_us >= SILENCE_MS * 1000:
+                raise LinkLost(
+                    f"no samples from {self.name} for {SILENCE_MS} ms; check cable and power. "
+                    "Its lease ends the therapy by itself"
+                )
+            self._pump()
+        return self._blocks.popleft()
+
+    def status(self) -> Status:
+        """Wait for the device's next regular Status.
+
+        Raises
+        ------
+        LinkLost
+            If none comes for `SILENCE_MS`.
+        """
+        begun_us = self._waited_us
+        while self._waited_us - begun_us < SILENCE_MS * 1000:
+            while self._frames:
+                message = self._message(self._frames.popleft())
+                if isinstance(message, Status):
+                    return message
+            self._pump()
+        raise LinkLost(f"no status from {self.name} for {SILENCE_MS} ms; check cable and power")
+
+    # Inside --------------------------------------------------------------------------------
+
+    def _framed(self, order: Message, seq: int, expires_us: int | None) -> bytes:
+        flags, time_us = (
+            (Flag.NONE, self.t_us) if expires_us is None else (Flag.EXPIRES, expires_us)
+        )
+        return encode(
+            order.number,
+            flags,
+            seq,
+            self._session,
+            time_us & 0xFFFFFFFF,
+            order.encode(),
+            self._table_crc,
+        )
+
+    def _write(self, wire: bytes) -> None:
+        try:
+            self.port.write(wire)
+        except OSError as problem:
+            raise LinkLost(
+                f"{self.name} takes no more orders: {problem}; check cable and power. "
+                "Its lease ends the therapy by itself"
+            ) from problem
+
+    def _pump(self) -> bool:
+        """Read once: what is due, and all that waits; patience grows by what that took."""
+        due = max(1, self._stream_size - self._deframer.pending)
+        begun_ns = perf_counter_ns()
+        try:
+            data = self.port.read(max(due, self.port.in_waiting))
+        except (OSError, TypeError) as problem:  # TypeError: pyserial 3.5, closed while reading
+            raise LinkLost(
+                f"{self.name} is gone: {problem}; plug it in again. "
+                "Its lease ends the therapy by itself"
+            ) from problem
+        self.arrived_ns = perf_counter_ns()
+        self.read_ns = self.arrived_ns - begun_ns
+        if not data:
+            self._waited_us += POLL_MS * 1000
+            return False
+        before_us = self.t_us
+        frames = self._deframer.feed(data)
+        for frame in frames:
+            self._advance_clock(frame)
+        self._frames.extend(frames)
+        self._waited_us += max(self.t_us - before_us, len(data) * 10_000_000 // BAUD)
+        return True
+
+    def _advance_clock(self, frame: Frame) -> None:
+        if self._session and frame.session == self._session:
+            self.t_us = max(self.t_us, self._extended(frame.time))
+
+    def _extended(self, time: int) -> int:
+        """64-bit device time of a header's low 32 bits: the one nearest to what we know."""
+        return self.t_us + ((time - self.t_us + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+
+    def _message(self, frame: Frame) -> Message | None:
+        """Decode a frame of our session; foreign, unknown and malformed ones are dropped."""
+        kind = MESSAGES.get(frame.number)
+        if kind is None or (frame.session != self._session and not self._is_open(frame)):
+            return None
+        try:
+            return kind.decode(frame.payload)
+        except ValueError:
+            return None
+
+    def _is_open(self, frame: Frame) -> bool:
+        return frame.number in (Identity.number, Stopped.number) or (
+            frame.number == Refused.number and not self._session
+        )
+
+    def _answer(self, seq: int, numbers: tuple[int, ...], patience_ms: int) -> Message | None:
+        begun_us = self._waited_us
+        while True:
+            while self._frames:
+                frame = self._frames.popleft()
+                message = self._message(frame)
+                if message is None:
+                    continue
+                if frame.flags & _REPLY and frame.seq == seq and frame.number in numbers:
+                    return message
+                if isinstance(message, Sensed):
+                    self._keep(frame, message)
+                elif isinstance(message, Refused) or not frame.flags & _REPLY:
+                    self._notice(message)
+            if self._waited_us - begun_us >= patience_ms * 1000:
+                return None
+            self._pump()
+
+    def _notice(self, message: Message) -> None:
+        """Keep what the session must see; an Event is repeated until acknowledged, heard once."""
+        if isinstance(message, Event):
+            if message.event <= self.event_ack:
+                return
+            self.event_ack = message.event
+        self.notices.append(message)
+
+    def _keep(self, frame: Frame, sensed: Sensed) -> None:
+        """Extend the index to 64 bits, account for what is missing, drop what is old."""
+        expected = self._next_index
+        first = sensed.first_index
+        lost = 0
+        if len(sensed.samples_nv) != 4 * sensed.n * sensed.n_ch or not sensed.n:
+            return
+        if expected is not None:
+            lost = (first - expected) & 0xFFFFFFFF
+            if lost >= 0x80000000:
+                return
+            first = expected + lost
+            self.lost_samples += lost
+        self._next_index = first + sensed.n
+        self._blocks.append(
+            Block(
+                first,
+                self._extended(frame.time),
+                sensed.n_ch,
+                sensed.n,
+                sensed.flags,
+                sensed.samples_nv,
+                lost,
+            )
+        )

@@ -1,0 +1,125 @@
+"""The message table as documentation and as a C header, printed by ``stimloop protocol``."""
+
+from __future__ import annotations
+
+from inspect import getdoc
+from typing import TYPE_CHECKING, get_type_hints
+
+from stimloop_hw.framing import MAX_PAYLOAD, Flag
+from stimloop_hw.messages import (
+    MESSAGES,
+    TABLE_CRC,
+    Build,
+    EventCode,
+    Fault,
+    Message,
+    Peer,
+    Refusal,
+    ResetCause,
+    SensedFlag,
+    State,
+    StopMode,
+)
+from stimloop_hw.program import CASE, Mode, Parameter
+
+if TYPE_CHECKING:
+    from enum import IntEnum, IntFlag
+
+ENUMS: tuple[type[IntEnum] | type[IntFlag], ...] = (
+    Flag,
+    Build,
+    ResetCause,
+    State,
+    StopMode,
+    SensedFlag,
+    Fault,
+    EventCode,
+    Refusal,
+    Parameter,
+    Mode,
+)
+"""Every enumeration whose numbers appear on the wire."""
+
+_C_TYPE = {
+    "u8": "uint8_t",
+    "u16": "uint16_t",
+    "u32": "uint32_t",
+    "u64": "uint64_t",
+    "i32": "int32_t",
+    "i64": "int64_t",
+}
+
+
+def _fields(kind: type[Message]) -> list[tuple[str, str]]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [(name, hints[name].__metadata__[1]) for name in kind.__dataclass_fields__]
+
+
+def markdown() -> str:
+    """Protocol page of the documentation."""
+    lines = [
+        "# SL1: the wire between host and implant",
+        "",
+        "Printed by `stimloop protocol --markdown` from the message table; a test keeps them",
+        "equal. Frame layout, sequence and CRC: `hardware/stimloop_hw/framing.py`. All integers",
+        "are little-endian, the unit stands in each name. This release is **unsigned**: SL1",
+        "without keys protects against damage, not against an attacker.",
+        "",
+        f"Message table CRC-32: `{TABLE_CRC:08X}`. Payload: at most {MAX_PAYLOAD} bytes.",
+        "",
+        "| no. | message | from | bytes | payload | meaning |",
+        "|---|---|---|---|---|---|",
+    ]
+    for number, kind in sorted(MESSAGES.items()):
+        payload = ", ".join(f"{name} {code}" for name, code in _fields(kind)) or "-"
+        size = f"{kind.layout.size}{'+' if kind.has_rest else ''}"
+        summary = (getdoc(kind) or "").splitlines()[0]
+        lines.append(
+            f"| {number:02X} | {kind.__name__} | {kind.sender.name.lower()} | {size} "
+            f"| {payload} | {summary} |"
+        )
+    for enum in ENUMS:
+        lines += ["", f"## {enum.__name__}", "", (getdoc(enum) or "").splitlines()[0], ""]
+        lines += ["| value | name |", "|---|---|"]
+        lines += [f"| {member.value} | {member.name} |" for member in enum]
+    return "\n".join(lines) + "\n"
+
+
+def c_header() -> str:
+    """C99 header with every number, size and packed payload of the table."""
+    lines = [
+        "/* SL1 messages, printed by `stimloop protocol --c`. Do not edit. */",
+        "#ifndef STIMLOOP_SL1_H",
+        "#define STIMLOOP_SL1_H",
+        "#include <stdint.h>",
+        "",
+        f"#define SL1_TABLE_CRC 0x{TABLE_CRC:08X}u",
+        f"#define SL1_MAX_PAYLOAD {MAX_PAYLOAD}",
+        f"#define SL1_CASE 0x{CASE:04X}",
+        "",
+    ]
+    for enum in ENUMS:
+        prefix = f"SL1_{enum.__name__.upper()}"
+        lines.append(f"enum {{ /* {(getdoc(enum) or '').splitlines()[0]} */")
+        lines += [f"    {prefix}_{member.name} = {member.value}," for member in enum]
+        lines += ["};", ""]
+    for number, kind in sorted(MESSAGES.items()):
+        name = kind.__name__
+        sender = "host" if kind.sender is Peer.HOST else "device"
+        lines.append(f"#define SL1_{name.upper()} 0x{number:02X} /* {sender} */")
+        members = [_c_member(field, code) for field, code in _fields(kind) if code != "bytes"]
+        if members:
+            lines.append("#pragma pack(push, 1)")
+            lines.append("typedef struct {")
+            lines += [f"    {member};" for member in members]
+            lines.append(f"}} sl1_{name.lower()}_t;")
+            lines.append("#pragma pack(pop)")
+        lines.append("")
+    lines.append("#endif")
+    return "\n".join(lines) + "\n"
+
+
+def _c_member(name: str, code: str) -> str:
+    if code.startswith("bytes"):
+        return f"uint8_t {name}[{code.removeprefix('bytes')}]"
+    return f"{_C_TYPE[code]} {name}"
