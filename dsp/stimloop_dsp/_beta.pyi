@@ -1,0 +1,36 @@
+from typing import Literal, Self, final
+
+import numpy as np
+import numpy.typing as npt
+
+from stimloop_dsp.values import Reading
+
+@final
+class BetaDetector:
+    def __new__(
+        cls,
+        fs_hz: float,
+        on_uv: float,
+        off_uv: float | None = None,
+        band_hz: tuple[float, float] = (13.0, 35.0),
+        order: int = 2,
+        smoothing: Literal["moving_average", "one_pole"] = "moving_average",
+        smooth_ms: float = 200.0,
+        onset_ms: float = 0.0,
+        termination_ms: float = 0.0,
+        blanking_ms: float = 0.0,
+        channel: int = 0,
+        saturation_uv: float = 10_000.0,
+    ) -> Self: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def delay_ms(self) -> float: ...
+    @property
+    def thresholds_uv(self) -> tuple[float, float]: ...
+    @thresholds_uv.setter
+    def thresholds_uv(self, thresholds_uv: tuple[float, float]) -> None: ...
+    @property
+    def envelope_uv(self) -> npt.NDArray[np.float32]: ...
+    def push(self, block: npt.NDArray[np.int32], first_index: int, t_us: int) -> Reading: ...
+    def reset(self) -> None: ...

@@ -1,0 +1,173 @@
+"""Filters on paper: coefficients, delays and settling times (tier: offline, SciPy).
+
+Everything transcendental is computed here, once, and handed to the kernels.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import signal
+
+SETTLED: Final = 1e-3
+"""What may be left of a transient when a filter counts as settled."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BandPass:
+    """A band-pass whose every section has its zeros at +1 and -1.
+
+    ``H(z) = gain * prod((1 - z**-2) / (1 + a1 * z**-1 + a2 * z**-2))``
+
+    Attributes
+    ----------
+    gain : float
+        Gain of the whole cascade.
+    sections : ndarray of float64, shape (order, 2)
+        ``a1`` and ``a2`` of each section, the most damped poles first.
+    delay_ms : float
+        Group delay at the band's centre, ``sqrt(low * high)``, ms.
+    settling_ms : float
+        Time in which the slowest pole decays to ``SETTLED``, ms.
+    """
+
+    gain: float
+    sections: npt.NDArray[np.float64]
+    delay_ms: float
+    settling_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Smoother:
+    """A smoother of the rectified signal; exactly one of the first two is not zero.
+
+    Attributes
+    ----------
+    window : int
+        Length of the moving average, samples.
+    alpha : float
+        Coefficient of the one pole, ``y += alpha * (x - y)``.
+    delay_ms : float
+        Group delay at 0 Hz, ms.
+    settling_ms : float
+        Length of the window, or time in which the pole decays to ``SETTLED``, ms.
+    """
+
+    window: int
+    alpha: float
+    delay_ms: float
+    settling_ms: float
+
+
+def band_pass(fs_hz: float, band_hz: tuple[float, float], order: int) -> BandPass:
+    """Design a Butterworth band-pass by the bilinear transform.
+
+    Parameters
+    ----------
+    fs_hz : float
+        Sampling rate, Hz, > 0.
+    band_hz : tuple of float
+        Lower and upper -3 dB frequency, Hz, 0 < lower < upper < fs_hz / 2.
+    order : int
+        Order of the low-pass prototype, 1 to 4: the number of sections, and half the number
+        of poles, as in `scipy.signal.butter`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range.
+
+    References
+    ----------
+    S. Butterworth, "On the theory of filter amplifiers", Experimental Wireless 7, 1930.
+    """
+    check_rate(fs_hz)
+    low, high = band_hz
+    if not 0 < low < high < fs_hz / 2:
+        raise ValueError(
+            f"A band of {low} to {high} Hz was asked for; at {fs_hz} Hz it must satisfy "
+            f"0 < lower < upper < {fs_hz / 2} Hz. Choose another band or a higher rate."
+        )
+    if order not in (1, 2, 3, 4):
+        raise ValueError(
+            f"A band-pass of order {order} was asked for; 1, 2, 3 and 4 are allowed. "
+            "Choose a lower order for less delay, a higher one for steeper edges."
+        )
+    _, poles, gain = signal.butter(order, band_hz, "bandpass", fs=fs_hz, output="zpk")
+    # A wide band of odd order has one pair of real poles; all others come in conjugates.
+    real = poles[poles.imag == 0]
+    pairs = [np.array([p, p.conjugate()]) for p in poles[poles.imag > 0]]
+    pairs += [real] if real.size else []
+    pairs.sort(key=lambda pair: float(np.abs(pair).max()))
+    # A pole p delays by Re(u / (1 - u)) samples, u = p exp(-jw); a pair of zeros at +1 and -1
+    # delays by one sample at every frequency.
+    u = poles * np.exp(-2j * np.pi * math.sqrt(low * high) / fs_hz)
+    delay = order + float(np.sum(u / (1 - u)).real)
+    settling = math.log(SETTLED) / math.log(float(np.abs(poles).max()))
+    return BandPass(
+        gain=float(gain),
+        sections=np.array([np.poly(pair).real[1:] for pair in pairs]),
+        delay_ms=1000 * delay / fs_hz,
+        settling_ms=1000 * settling / fs_hz,
+    )
+
+
+def smoother(
+    fs_hz: float, smoothing: Literal["moving_average", "one_pole"], smooth_ms: float
+) -> Smoother:
+    """Design the smoother of a rectified signal.
+
+    Parameters
+    ----------
+    fs_hz : float
+        Sampling rate, Hz, > 0.
+    smoothing : {'moving_average', 'one_pole'}
+        Kind of smoother.
+    smooth_ms : float
+        Length of the moving average, or time constant of the one pole, ms, >= 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range.
+    """
+    check_rate(fs_hz)
+    if smoothing not in ("moving_average", "one_pole"):
+        raise ValueError(
+            f"Smoothing by {smoothing!r} was asked for; choose 'moving_average' or 'one_pole'."
+        )
+    if not 0 <= smooth_ms < math.inf:
+        raise ValueError(
+            f"Smoothing over {smooth_ms} ms was asked for; give a finite time of 0 ms or more."
+        )
+    if smoothing == "moving_average":
+        window = sample_count(fs_hz, smooth_ms)
+        return Smoother(window, 0.0, 500 * (window - 1) / fs_hz, 1000 * window / fs_hz)
+    decay = math.exp(-1000 / (fs_hz * smooth_ms)) if smooth_ms > 0 else 0.0
+    return Smoother(
+        window=0,
+        alpha=1 - decay,
+        delay_ms=1000 * decay / (1 - decay) / fs_hz,
+        settling_ms=-math.log(SETTLED) * smooth_ms,
+    )
+
+
+def sample_count(fs_hz: float, duration_ms: float) -> int:
+    """Number of samples nearest to a duration, at least one."""
+    return max(1, round(fs_hz * duration_ms / 1000))
+
+
+def check_rate(fs_hz: float) -> None:
+    """Refuse a sampling rate that is not a positive, finite number.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if not 0 < fs_hz < math.inf:
+        raise ValueError(
+            f"A sampling rate of {fs_hz} Hz was asked for; give a finite rate above 0 Hz."
+        )
