@@ -3,8 +3,9 @@
 Resistor or saline loads and simulators only; never a person or an animal.
 """
 
+from stimloop_hw.blocks import Block
 from stimloop_hw.errors import LinkError, LinkLost, OrderRefused, StimloopError, WrongPeer
-from stimloop_hw.link import Block, Link
+from stimloop_hw.link import Link
 
 __all__ = [
     "Block",

@@ -13,6 +13,7 @@ def encode(
     payload: bytes,
     table_crc: int,
 ) -> bytes: ...
+
 @final
 class Frame:
     @property

@@ -11,8 +11,9 @@ cdef enum:
     TRAILER = 4
     LONGEST = 254           # decoded; COBS then adds exactly one byte
     VERSION = 1
-    STOP = 0x10
-    OPEN_LAST = 0x0F        # numbers up to this one are readable with any table
+    STOP = 0x10             # and its acknowledgement, and all numbers up to OPEN_LAST, are
+    STOPPED = 0x90          # readable with any table
+    OPEN_LAST = 0x0F
     PANIC = 0x18
 
 MAX_PAYLOAD = LONGEST - HEADER - TRAILER
@@ -22,10 +23,10 @@ cdef unsigned int crc_table[256]
 
 
 cdef void build_crc_table() noexcept:
-    cdef unsigned int n, k, c
+    cdef unsigned int n, _bit, c
     for n in range(256):
         c = n
-        for k in range(8):
+        for _bit in range(8):
             c = (0xEDB88320 ^ (c >> 1)) if c & 1 else c >> 1
         crc_table[n] = c
 
@@ -42,7 +43,7 @@ cdef unsigned int crc32(const unsigned char* data, int n, unsigned int seed) noe
 
 
 cdef inline unsigned int seed_of(unsigned char number, unsigned int table_crc) noexcept nogil:
-    return 0 if number <= OPEN_LAST or number == STOP else table_crc
+    return 0 if number <= OPEN_LAST or number in (STOP, STOPPED) else table_crc
 
 
 cdef inline unsigned int u32(const unsigned char* p) noexcept nogil:
@@ -242,7 +243,7 @@ cdef class Deframer:
 
     cdef int unstuff(self, unsigned char* raw) noexcept nogil:
         """COBS-decode the buffer; -1 if it is no COBS."""
-        cdef int i = 0, o = 0, code, k
+        cdef int i = 0, o = 0, code, _byte
         if self.overflow:
             return -1
         while i < self.filled:
@@ -250,7 +251,7 @@ cdef class Deframer:
             i += 1
             if i + code - 1 > self.filled:
                 return -1
-            for k in range(code - 1):
+            for _byte in range(code - 1):
                 raw[o] = self.buffer[i]
                 o += 1
                 i += 1

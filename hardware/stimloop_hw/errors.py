@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stimloop_hw.messages import Refusal
+    from stimloop_hw.vocabulary import Refusal
 
 
 class StimloopError(Exception):

@@ -7,18 +7,25 @@
     1      1    message number
     2      2    sequence, counted per direction; an answer carries the request's
     4      4    session; 0 before Identity
-    8      4    time, µs, low 32 bits: device → host when queued; host → device not-after if EXPIRES
+    8      4    time, µs, low 32 bits: from the device when queued, to it not-after if EXPIRES
     12     n    payload, 0..238
     12+n   4    CRC-32 (zlib's polynomial) of all before, seeded with the message table's CRC;
-                seed 0 for 01-0F and Stop, which any two ends can read
+                seed 0 for 01-0F, Stop and Stopped, which any two ends can read
 
-A frame has at most 254 bytes, so that COBS (Cheshire & Baker 1999, doi 10.1109/90.769765) adds
-exactly one. The leading 00 flushes whatever noise stood on the line.
+A frame has at most 254 bytes, so that COBS (Cheshire & Baker 1999, doi 10.1109/90.769765)
+adds exactly one. The leading 00 flushes whatever noise stood on the line.
 """
 
 from enum import IntFlag
 
-from stimloop_hw._framing import MAX_PAYLOAD, SMALLEST_ON_WIRE, Deframer, Frame, encode, wire_size
+from stimloop_hw._framing import (
+    MAX_PAYLOAD,
+    SMALLEST_ON_WIRE,
+    Deframer,
+    Frame,
+    encode,
+    wire_size,
+)
 
 __all__ = [
     "MAX_PAYLOAD",

@@ -1,29 +1,34 @@
 """Messages over a port: session, sequence, answers, one device clock, explicit gaps.
 
-`Link` never decides and never reads a wall clock: its patience is counted in read timeouts, bytes
-and device time, so that a simulated day waits in simulated time. The only exception are the two
-stamps `read_ns` and `arrived_ns`, from which the session makes its latency report.
+`Link` never decides and never reads a wall clock: its patience is counted in read timeouts,
+bytes and device time, so that a simulated day waits in simulated time. The only exception are
+the two stamps `read_ns` and `arrived_ns`, from which the session makes its latency report.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, TypeVar
 from zlib import crc32
 
-import serial
-
-from stimloop_hw.errors import LinkError, LinkLost, OrderRefused, WrongPeer
-from stimloop_hw.framing import PANIC, SMALLEST_ON_WIRE, Deframer, Flag, Frame, encode, wire_size
+from stimloop_hw.blocks import Block, BlockQueue
+from stimloop_hw.errors import LinkLost, OrderRefused, WrongPeer
+from stimloop_hw.framing import (
+    PANIC,
+    SMALLEST_ON_WIRE,
+    Deframer,
+    Flag,
+    Frame,
+    encode,
+    wire_size,
+)
 from stimloop_hw.messages import (
     MESSAGES,
     TABLE_CRC,
     Arm,
     Event,
-    EventCode,
     GetLimits,
     Hello,
     Identity,
@@ -31,32 +36,27 @@ from stimloop_hw.messages import (
     Message,
     Ping,
     Pong,
-    Refusal,
     Refused,
     Sensed,
     Start,
     Status,
     Stop,
-    StopMode,
     Stopped,
     StreamConfig,
 )
+from stimloop_hw.ports import BAUD, POLL_MS, Port, open_port
+from stimloop_hw.vocabulary import EventCode, Refusal, StopMode
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-BAUD = 460_800
-DRIVERS = ("sl1",)
-POLL_MS = 50
-"""Read timeout of the port."""
 RETRIES_MS = (50, 100, 200)
 """How long each try of a request waits for its answer; in all less than a lease."""
 SILENCE_MS = 1000
 """A streaming device that sends nothing for so long is lost."""
 START_LATEST_MS = 500
 """Start is void so long after it was decided."""
-WRITE_TIMEOUT_S = 0.5
 VERSION = 1
 
 _REPLY = Flag.REPLY.value  # a plain int: the flags of every frame are compared
@@ -64,43 +64,12 @@ _REPLY = Flag.REPLY.value  # a plain int: the flags of every frame are compared
 _Answer = TypeVar("_Answer", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Sensed samples of one control tick, on the device's one clock.
-
-    Attributes
-    ----------
-    first_index : int
-        Index of the first sample since the device's stream began; never resets, never wraps.
-    t_us : int
-        Device time of the last sample, µs.
-    channels : int
-        Sensing channels in a sample.
-    count : int
-        Samples.
-    flags : int
-        `stimloop_hw.messages.SensedFlag`.
-    samples_nv : bytes
-        Little-endian int32, nV, time-major.
-    lost : int
-        Samples missing before this block.
-    """
-
-    first_index: int
-    t_us: int
-    channels: int
-    count: int
-    flags: int
-    samples_nv: bytes
-    lost: int
-
-
 class Link:
     """One host's end of an SL1 wire.
 
     Parameters
     ----------
-    port : serial.SerialBase
+    port : Port
         An open port with a read timeout of `POLL_MS`.
     name : str
         How errors call it.
@@ -113,10 +82,11 @@ class Link:
         The device, after `hello`.
     t_us : int
         The latest device time heard, µs.
-    lost_samples : int
-        Samples that the index shows missing.
+    blocks : BlockQueue
+        Samples that arrived, and how many did not.
     notices : deque of Message
-        What arrived beside samples and answers (Status, Event, Refused), for the session to drain.
+        What arrived beside samples and answers (Status, Event, Refused), for the session to
+        drain.
     event_ack : int
         The latest Event heard, for the heartbeat to acknowledge.
     read_ns, arrived_ns : int
@@ -125,13 +95,11 @@ class Link:
 
     identity: Identity
 
-    def __init__(
-        self, port: serial.SerialBase, name: str = "the port", table_crc: int = TABLE_CRC
-    ) -> None:
+    def __init__(self, port: Port, name: str = "the port", table_crc: int = TABLE_CRC) -> None:
         self.port = port
         self.name = name
         self.t_us = 0
-        self.lost_samples = 0
+        self.blocks = BlockQueue()
         self.notices: deque[Message] = deque()
         self.event_ack = 0
         self.read_ns = 0
@@ -139,55 +107,16 @@ class Link:
         self._table_crc = table_crc
         self._deframer = Deframer(table_crc)
         self._frames: deque[Frame] = deque()
-        self._blocks: deque[Block] = deque()
         self._seq = int.from_bytes(os.urandom(2), "little")
         self._session = 0
-        self._next_index: int | None = None
+        self._ends_at: int | None = None
         self._stream_size = SMALLEST_ON_WIRE
         self._waited_us = 0
 
     @classmethod
     def open(cls, url: str, *, exclusive: bool = True) -> Self:
-        """Open ``[DRIVER+]URL`` without a word to the device yet.
-
-        Parameters
-        ----------
-        url : str
-            A port (``/dev/ttyACM0``) or any pyserial URL (``socket://rig:4000``, ``sim://dbs``).
-        exclusive : bool
-            Whether to keep other programs off a tty, and to be kept off; only Stop may push in.
-
-        Raises
-        ------
-        LinkError
-            If the driver is unknown, the URL asks for what there is not, or the port cannot be
-            opened.
-        """
-        driver, plus, rest = url.partition("+")
-        if plus and "/" not in driver and ":" not in driver:
-            if driver not in DRIVERS:
-                raise LinkError(
-                    f"driver {driver!r} is unknown; known are {', '.join(DRIVERS)}: "
-                    f"write sl1+{rest} or {rest}"
-                )
-            url = rest
-        options = {"exclusive": exclusive} if "://" not in url else {}
-        try:
-            port = serial.serial_for_url(
-                url,
-                baudrate=BAUD,
-                timeout=POLL_MS / 1000,
-                write_timeout=WRITE_TIMEOUT_S,
-                **options,
-            )
-        except OSError as problem:
-            raise LinkError(
-                f"cannot open {url}: {problem}; check the name, that the device is on, "
-                "and that no other program holds it"
-            ) from problem
-        except ValueError as problem:
-            raise LinkError(f"cannot open {url}: {problem}") from problem
-        return cls(port, url)
+        """Open a link to ``[DRIVER+]URL``; parameters and errors are those of `open_port`."""
+        return cls(open_port(url, exclusive=exclusive), url)
 
     def __enter__(self) -> Self:
         return self
@@ -229,7 +158,8 @@ class Link:
         self._session = 0
         self.t_us = 0
         self.event_ack = 0
-        self._next_index = None
+        self._ends_at = None
+        self.blocks = BlockQueue()
         self._stream_size = SMALLEST_ON_WIRE
         try:
             identity = self.request(Hello(VERSION, VERSION, nonce, b"stimloop"), Identity)
@@ -248,9 +178,9 @@ class Link:
             ) from None
         if identity.table_crc != self._table_crc:
             raise WrongPeer(
-                f"the device on {self.name} speaks message table {identity.table_crc:08X}, this "
-                f"stimloop speaks {self._table_crc:08X}; use the stimloop release that belongs to "
-                f"firmware {identity.firmware}"
+                f"the device on {self.name} speaks message table {identity.table_crc:08X}, "
+                f"this stimloop speaks {self._table_crc:08X}; use the stimloop release that "
+                f"belongs to firmware {identity.firmware}"
             )
         self.identity = identity
         device_id = identity.device_id.to_bytes(8, "little")
@@ -334,8 +264,8 @@ class Link:
         if isinstance(order, Hello):
             raise TimeoutError
         raise LinkLost(
-            f"{self.name} does not answer {type(order).__name__} any more; check cable and power. "
-            "Its lease ends the therapy by itself"
+            f"{self.name} does not answer {type(order).__name__} any more; check cable and "
+            "power. Its lease ends the therapy by itself"
         )
 
     def stop(self, mode: StopMode = StopMode.GROUND) -> Stopped:
@@ -384,7 +314,8 @@ class Link:
         Returns
         -------
         Block or None
-            None when the device says that its sensing has ended (a recording's end).
+            None behind the last sample of a device that says that its sensing has ended (a
+            recording's end).
 
         Raises
         ------
@@ -392,25 +323,26 @@ class Link:
             If the port fails, or no samples come for `SILENCE_MS`.
         """
         begun_us = self._waited_us
-        while not self._blocks:
-            while self._frames and not self._blocks:
+        while not self.blocks.waiting:
+            while self._frames and not self.blocks.waiting:
                 frame = self._frames.popleft()
                 message = self._message(frame)
-                if isinstance(message, Sensed):
-                    self._keep(frame, message)
-                elif message is not None:
-                    self._notice(message)
-                    if isinstance(message, Event) and message.code == EventCode.SENSING_ENDED:
-                        return None
-            if self._blocks:
+                if message is not None:
+                    self._put_aside(frame, message)
+            if self.blocks.waiting:
                 break
-            if self._waited_us - begun_us >= SILENCE_MS * 1000:
+            silent = self._waited_us - begun_us >= SILENCE_MS * 1000
+            if self._ends_at is not None and (
+                silent or (self.blocks.next_index or 0) >= self._ends_at
+            ):
+                return None
+            if silent:
                 raise LinkLost(
                     f"no samples from {self.name} for {SILENCE_MS} ms; check cable and power. "
                     "Its lease ends the therapy by itself"
                 )
             self._pump()
-        return self._blocks.popleft()
+        return self.blocks.waiting.popleft()
 
     def status(self) -> Status:
         """Wait for the device's next regular Status.
@@ -423,9 +355,12 @@ class Link:
         begun_us = self._waited_us
         while self._waited_us - begun_us < SILENCE_MS * 1000:
             while self._frames:
-                message = self._message(self._frames.popleft())
+                frame = self._frames.popleft()
+                message = self._message(frame)
                 if isinstance(message, Status):
                     return message
+                if message is not None:
+                    self._put_aside(frame, message)
             self._pump()
         raise LinkLost(f"no status from {self.name} for {SILENCE_MS} ms; check cable and power")
 
@@ -454,12 +389,13 @@ class Link:
                 "Its lease ends the therapy by itself"
             ) from problem
 
-    def _pump(self) -> bool:
+    def _pump(self) -> None:
         """Read once: what is due, and all that waits; patience grows by what that took."""
         due = max(1, self._stream_size - self._deframer.pending)
         begun_ns = perf_counter_ns()
         try:
-            data = self.port.read(max(due, self.port.in_waiting))
+            asked = max(due, self.port.in_waiting)
+            data = self.port.read(asked)
         except (OSError, TypeError) as problem:  # TypeError: pyserial 3.5, closed while reading
             raise LinkLost(
                 f"{self.name} is gone: {problem}; plug it in again. "
@@ -467,16 +403,14 @@ class Link:
             ) from problem
         self.arrived_ns = perf_counter_ns()
         self.read_ns = self.arrived_ns - begun_ns
-        if not data:
-            self._waited_us += POLL_MS * 1000
-            return False
         before_us = self.t_us
         frames = self._deframer.feed(data)
         for frame in frames:
             self._advance_clock(frame)
         self._frames.extend(frames)
-        self._waited_us += max(self.t_us - before_us, len(data) * 10_000_000 // BAUD)
-        return True
+        # Fewer bytes than asked for are a whole timeout's: a trickle of noise cannot hold us.
+        took_us = len(data) * 10_000_000 // BAUD if len(data) == asked else POLL_MS * 1000
+        self._waited_us += max(self.t_us - before_us, took_us)
 
     def _advance_clock(self, frame: Frame) -> None:
         if self._session and frame.session == self._session:
@@ -511,44 +445,24 @@ class Link:
                     continue
                 if frame.flags & _REPLY and frame.seq == seq and frame.number in numbers:
                     return message
-                if isinstance(message, Sensed):
-                    self._keep(frame, message)
-                elif isinstance(message, Refused) or not frame.flags & _REPLY:
-                    self._notice(message)
+                self._put_aside(frame, message)
             if self._waited_us - begun_us >= patience_ms * 1000:
                 return None
             self._pump()
 
+    def _put_aside(self, frame: Frame, message: Message) -> None:
+        """Keep what nobody is waiting for just now, but late answers."""
+        if isinstance(message, Sensed):
+            self.blocks.put(message, self._extended(frame.time))
+        elif isinstance(message, Refused) or not frame.flags & _REPLY:
+            self._notice(message)
+
     def _notice(self, message: Message) -> None:
-        """Keep what the session must see; an Event is repeated until acknowledged, heard once."""
+        """Keep what the session must see; an Event, which is repeated, once."""
         if isinstance(message, Event):
             if message.event <= self.event_ack:
                 return
             self.event_ack = message.event
+            if message.code == EventCode.SENSING_ENDED:
+                self._ends_at = message.arg
         self.notices.append(message)
-
-    def _keep(self, frame: Frame, sensed: Sensed) -> None:
-        """Extend the index to 64 bits, account for what is missing, drop what is old."""
-        expected = self._next_index
-        first = sensed.first_index
-        lost = 0
-        if len(sensed.samples_nv) != 4 * sensed.n * sensed.n_ch or not sensed.n:
-            return
-        if expected is not None:
-            lost = (first - expected) & 0xFFFFFFFF
-            if lost >= 0x80000000:
-                return
-            first = expected + lost
-            self.lost_samples += lost
-        self._next_index = first + sensed.n
-        self._blocks.append(
-            Block(
-                first,
-                self._extended(frame.time),
-                sensed.n_ch,
-                sensed.n,
-                sensed.flags,
-                sensed.samples_nv,
-                lost,
-            )
-        )

@@ -1,19 +1,19 @@
 """Every message on the wire, declared once.
 
 The class is the specification: its number, its direction, its fields and their layout. Encoder,
-decoder, documentation, C header and the table's CRC (which seeds the CRC of every frame, so that
-two ends with different tables never misread each other) are derived from it.
+decoder, documentation, C header and the table's CRC (which seeds the CRC of every frame, so
+that two ends with different tables never misread each other) are derived from it.
 
 All integers are little-endian. Units stand in the names. A number is never reused; changing a
-payload changes the table's CRC. The layouts of 01-0F and of Stop are frozen for ever, since two
-ends that do not yet know each other's table must be able to read them.
+payload changes the table's CRC. The layouts of 01-0F, Stop and Stopped are frozen for ever,
+since two ends that do not yet know each other's table must be able to read them.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag, unique
+from enum import IntEnum, unique
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -25,8 +25,6 @@ from typing import (
     get_type_hints,
 )
 from zlib import crc32
-
-from stimloop_hw.program import Parameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,148 +47,6 @@ class Peer(IntEnum):
 
     HOST = 0
     DEVICE = 1
-
-
-@unique
-class State(IntEnum):
-    """What the therapy is doing, in the device's words (Status, Stopped)."""
-
-    BOOT = 0
-    IDLE = 1
-    CONFIGURED = 2
-    ARMED = 3
-    STIMULATING = 4
-    HOLD = 5
-    FALLBACK = 6
-    RAMPING_DOWN = 7
-    FAULT = 8
-
-
-@unique
-class StopMode(IntEnum):
-    """How a Stop ends the output."""
-
-    GROUND = 0
-    RAMP = 1
-
-
-@unique
-class ResetCause(IntEnum):
-    """Why the device last started (Identity.reset_cause)."""
-
-    POWER_ON = 1
-
-
-class Build(IntFlag):
-    """How the device was built, told in its Identity."""
-
-    UNSIGNED = 1
-    DEVKEY = 2
-    SIMULATED = 4
-
-
-class SensedFlag(IntFlag):
-    """What a block of samples went through."""
-
-    STIM = 1
-    SATURATED = 2
-    GAP_BEFORE = 4
-
-
-class Fault(IntFlag):
-    """Latched faults (Status.faults)."""
-
-    SELF_TEST = 1
-    CHARGE_BALANCE = 2
-    OUTPUT_LIMIT = 4
-
-
-@unique
-class EventCode(IntEnum):
-    """What an Event reports; `arg` is explained behind each."""
-
-    FAULT = 1  # the faults latched
-    SAMPLES_DROPPED = 2  # samples that the full stream queue has lost so far
-    SENSING_ENDED = 3  # index behind the last sample: a recording has no more
-
-
-@unique
-class Refusal(IntEnum):
-    """Why the device refused (Refused.reason); `detail` is explained behind each."""
-
-    WRONG_STATE = 1  # the present state
-    OUT_OF_RANGE = 2  # the parameter's number
-    NOT_REPRESENTABLE = 3  # the parameter's number
-    CHARGE_PER_PHASE = 4  # the charge asked, nC
-    CHARGE_DENSITY = 5  # the density asked, nC/cm²
-    SLEW = 6  # the largest step allowed, µA
-    OUTSIDE_ENVELOPE = 7  # the nearest value allowed, µA or µs
-    HELD = 8  # the present state
-    EXPIRED = 9  # how late, µs
-    CRC_MISMATCH = 10  # the CRC the device has
-    UNKNOWN = 11  # the message's or the parameter's number
-    MALFORMED = 12  # the payload's length
-    MISSING = 13  # the parameter's number
-    TIMING = 14  # the shortest period that fits, µs
-    VERSION = 15  # the version the device speaks
-
-    def sentence(self, detail: int) -> str:
-        """Say the refusal with its detail and the remedy.
-
-        Parameters
-        ----------
-        detail : int
-            As carried by the Refused message.
-
-        Returns
-        -------
-        str
-        """
-        return _REFUSAL_TEXT[self](detail)
-
-
-def _state_name(detail: int) -> str:
-    return State(detail).name if detail in State.__members__.values() else str(detail)
-
-
-def _parameter_name(detail: int) -> str:
-    known = {p.value: p.name.lower() for p in Parameter}
-    return known.get(detail, f"number {detail}")
-
-
-_REFUSAL_TEXT: dict[Refusal, Callable[[int], str]] = {
-    Refusal.WRONG_STATE: lambda d: (
-        f"not allowed in state {_state_name(d)}; stop, stage, commit and arm first"
-    ),
-    Refusal.OUT_OF_RANGE: lambda d: (
-        f"{_parameter_name(d)} is outside the device's range; ask for a value its limits allow"
-    ),
-    Refusal.NOT_REPRESENTABLE: lambda d: (
-        f"{_parameter_name(d)} is no multiple of the device's step; ask for one that is"
-    ),
-    Refusal.CHARGE_PER_PHASE: lambda d: (
-        f"{d} nC per phase is above the contact's limit; lower amplitude or pulse width"
-    ),
-    Refusal.CHARGE_DENSITY: lambda d: (
-        f"{d / 1000:g} µC/cm² is above the contact's limit; lower amplitude or pulse width"
-    ),
-    Refusal.SLEW: lambda d: f"the step is larger than {d} µA; approach in smaller steps",
-    Refusal.OUTSIDE_ENVELOPE: lambda d: (
-        f"outside the committed program, which ends at {d}; commit a wider program"
-    ),
-    Refusal.HELD: lambda d: (
-        f"no increase in state {_state_name(d)}; renew the lease with heartbeats first"
-    ),
-    Refusal.EXPIRED: lambda d: f"it arrived {d} µs after its deadline; send it afresh",
-    Refusal.CRC_MISMATCH: lambda d: (
-        f"the device holds program {d:08X}; read back, and send that program's CRC"
-    ),
-    Refusal.UNKNOWN: lambda d: f"number {d} is unknown to it; match the releases of both ends",
-    Refusal.MALFORMED: lambda d: f"{d} bytes do not fit the message; match both ends' tables",
-    Refusal.MISSING: lambda d: f"{_parameter_name(d)} is missing; stage the whole program",
-    Refusal.TIMING: lambda d: f"the pulse does not fit its period; {d} µs is the shortest",
-    Refusal.VERSION: lambda d: f"it speaks SL1 version {d} only; use a matching release",
-}
 
 
 class Message:
@@ -232,7 +88,8 @@ class Message:
         if len(payload) < size or (len(payload) > size and not cls.has_rest):
             raise ValueError(f"{cls.__name__} has {size} bytes, not {len(payload)}")
         values = cls.layout.unpack_from(payload)
-        return cls(*values, payload[size:]) if cls.has_rest else cls(*values)
+        make: Callable[..., Self] = cls  # each message has fields of its own
+        return make(*values, payload[size:]) if cls.has_rest else make(*values)
 
 
 MESSAGES: dict[int, type[Message]] = {}
@@ -451,7 +308,7 @@ class Setpoint(Message):
 
 @message(0x2E, Peer.HOST)
 class Trigger(Message):
-    """Delivers `count` pulses of the present setpoint (triggered programs); answered by Status."""
+    """Delivers `count` pulses of the present setpoint (triggered programs); gives Status."""
 
     channel: U8
     count: U16
@@ -509,4 +366,4 @@ def canonical_text() -> str:
 
 
 TABLE_CRC: int = crc32(canonical_text().encode())
-"""CRC-32 of `canonical_text`; seeds the CRC of every frame but 01-0F and Stop."""
+"""CRC-32 of `canonical_text`; seeds the CRC of every frame but 01-0F, Stop and Stopped."""

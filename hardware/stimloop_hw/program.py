@@ -91,4 +91,6 @@ class Program:
     @classmethod
     def of(cls, values: dict[Parameter, int]) -> Self:
         """Build the program of these values, one for each `Parameter`."""
-        return cls(**{field.name: values[Parameter[field.name.upper()]] for field in fields(cls)})
+        return cls(
+            **{field.name: values[Parameter[field.name.upper()]] for field in fields(cls)}
+        )

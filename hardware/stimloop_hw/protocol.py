@@ -9,23 +9,25 @@ from stimloop_hw.framing import MAX_PAYLOAD, Flag
 from stimloop_hw.messages import (
     MESSAGES,
     TABLE_CRC,
+    Message,
+    Peer,
+)
+from stimloop_hw.program import CASE, Mode, Parameter
+from stimloop_hw.vocabulary import (
     Build,
     EventCode,
     Fault,
-    Message,
-    Peer,
     Refusal,
     ResetCause,
     SensedFlag,
     State,
     StopMode,
 )
-from stimloop_hw.program import CASE, Mode, Parameter
 
 if TYPE_CHECKING:
     from enum import IntEnum, IntFlag
 
-ENUMS: tuple[type[IntEnum] | type[IntFlag], ...] = (
+ENUMS: tuple[type[IntEnum | IntFlag], ...] = (
     Flag,
     Build,
     ResetCause,
@@ -61,7 +63,7 @@ def markdown() -> str:
         "# SL1: the wire between host and implant",
         "",
         "Printed by `stimloop protocol --markdown` from the message table; a test keeps them",
-        "equal. Frame layout, sequence and CRC: `hardware/stimloop_hw/framing.py`. All integers",
+        "equal. Frame layout, sequence and CRC: `hardware/stimloop_hw/framing.py`. Integers",
         "are little-endian, the unit stands in each name. This release is **unsigned**: SL1",
         "without keys protects against damage, not against an attacker.",
         "",

@@ -1,0 +1,160 @@
+"""The words of the wire: states, faults, refusals, and the numbers that stand for them.
+
+Numbers are never reused.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag, unique
+from typing import TYPE_CHECKING
+
+from stimloop_hw.program import Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@unique
+class State(IntEnum):
+    """What the therapy is doing, in the device's words (Status, Stopped)."""
+
+    BOOT = 0
+    IDLE = 1
+    CONFIGURED = 2
+    ARMED = 3
+    STIMULATING = 4
+    HOLD = 5
+    FALLBACK = 6
+    RAMPING_DOWN = 7
+    FAULT = 8
+
+
+@unique
+class StopMode(IntEnum):
+    """How a Stop ends the output."""
+
+    GROUND = 0
+    RAMP = 1
+
+
+@unique
+class ResetCause(IntEnum):
+    """Why the device last started (Identity.reset_cause)."""
+
+    POWER_ON = 1
+
+
+class Build(IntFlag):
+    """How the device was built, told in its Identity."""
+
+    UNSIGNED = 1
+    DEVKEY = 2
+    SIMULATED = 4
+
+
+class SensedFlag(IntFlag):
+    """What a block of samples went through."""
+
+    STIM = 1
+    SATURATED = 2
+
+
+class Fault(IntFlag):
+    """Latched faults (Status.faults)."""
+
+    SELF_TEST = 1
+    CHARGE_BALANCE = 2
+    OUTPUT_LIMIT = 4
+
+
+@unique
+class EventCode(IntEnum):
+    """What an Event reports; `arg` is explained behind each."""
+
+    FAULT = 1  # the faults latched
+    SAMPLES_DROPPED = 2  # samples that the full stream queue has lost so far
+    SENSING_ENDED = 3  # index behind the last sample: a recording has no more
+
+
+@unique
+class Refusal(IntEnum):
+    """Why the device refused (Refused.reason); `detail` is explained behind each."""
+
+    WRONG_STATE = 1  # the present state
+    OUT_OF_RANGE = 2  # the parameter's number
+    NOT_REPRESENTABLE = 3  # the parameter's number
+    CHARGE_PER_PHASE = 4  # the charge asked, nC
+    CHARGE_DENSITY = 5  # the density asked, nC/cm²
+    SLEW = 6  # the largest step allowed, µA
+    OUTSIDE_ENVELOPE = 7  # the nearest value allowed, µA or µs
+    HELD = 8  # the present state
+    EXPIRED = 9  # how late, µs
+    CRC_MISMATCH = 10  # the CRC the device has
+    UNKNOWN = 11  # the message's or the parameter's number
+    MALFORMED = 12  # the payload's length
+    MISSING = 13  # the parameter's number
+    TIMING = 14  # the shortest period that fits, µs
+    VERSION = 15  # the version the device speaks
+
+    @classmethod
+    def _missing_(cls, _value: object) -> Refusal:
+        """A reason of a newer device is a refusal all the same."""
+        return cls.UNKNOWN
+
+    def sentence(self, detail: int) -> str:
+        """Say the refusal with its detail and the remedy.
+
+        Parameters
+        ----------
+        detail : int
+            As carried by the Refused message.
+
+        Returns
+        -------
+        str
+        """
+        return _REFUSAL_TEXT[self](detail)
+
+
+def _state_name(detail: int) -> str:
+    return State(detail).name if detail in State.__members__.values() else str(detail)
+
+
+def _parameter_name(detail: int) -> str:
+    known = {p.value: p.name.lower() for p in Parameter}
+    return known.get(detail, f"number {detail}")
+
+
+_REFUSAL_TEXT: dict[Refusal, Callable[[int], str]] = {
+    Refusal.WRONG_STATE: lambda d: (
+        f"not allowed in state {_state_name(d)}; stop, stage, commit and arm first"
+    ),
+    Refusal.OUT_OF_RANGE: lambda d: (
+        f"{_parameter_name(d)} is outside the device's range; ask for a value its limits allow"
+    ),
+    Refusal.NOT_REPRESENTABLE: lambda d: (
+        f"{_parameter_name(d)} is no multiple of the device's step; ask for one that is"
+    ),
+    Refusal.CHARGE_PER_PHASE: lambda d: (
+        f"{d} nC per phase is above the contact's limit; lower amplitude or pulse width"
+    ),
+    Refusal.CHARGE_DENSITY: lambda d: (
+        f"{d / 1000:g} µC/cm² is above the contact's limit; lower amplitude or pulse width"
+    ),
+    Refusal.SLEW: lambda d: f"the step is larger than {d} µA; approach in smaller steps",
+    Refusal.OUTSIDE_ENVELOPE: lambda d: (
+        f"outside the committed program, which ends at {d}; commit a wider program"
+    ),
+    Refusal.HELD: lambda d: (
+        f"no increase in state {_state_name(d)}; renew the lease with heartbeats first"
+    ),
+    Refusal.EXPIRED: lambda d: f"it arrived {d} µs after its deadline; send it afresh",
+    Refusal.CRC_MISMATCH: lambda d: (
+        f"the device holds program {d:08X}; read back, and send that program's CRC"
+    ),
+    Refusal.UNKNOWN: lambda d: f"number {d} is unknown to it; match the releases of both ends",
+    Refusal.MALFORMED: lambda d: f"{d} bytes do not fit the message; match both ends' tables",
+    Refusal.MISSING: lambda d: f"{_parameter_name(d)} is missing; stage the whole program",
+    Refusal.TIMING: lambda d: f"the pulse does not fit its period; {d} µs is the shortest",
+    Refusal.VERSION: lambda d: f"it speaks SL1 version {d} only; use a matching release",
+}
