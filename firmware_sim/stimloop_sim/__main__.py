@@ -1,0 +1,105 @@
+"""``python -m stimloop_sim``: a simulated implant in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from stimloop_sim.bench import SCHEME, Bench
+from stimloop_sim.profile import names
+from stimloop_sim.serve import TcpPort, Tty, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line without the program's name.
+
+    Returns
+    -------
+    int
+        0 done, 1 refused or fault, 2 usage.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.link is not None and options.tcp is not None:
+        parser.error("--link names a tty; leave it out with --tcp")
+    if options.profiles:
+        print("\n".join(names()))
+        return 0
+    url = options.profile
+    if not url.startswith(SCHEME):
+        url = SCHEME + url
+    channel: Tty | TcpPort
+    try:
+        bench = Bench.of_url(url)
+        if options.tcp is None:
+            channel = Tty(options.link)
+            name = channel.path
+        else:
+            channel = TcpPort(*options.tcp)
+            name = "socket://{}:{}".format(*channel.address)
+    except (ValueError, OSError) as problem:
+        print(f"stimloop simulate: {problem}", file=sys.stderr)
+        return 1
+    try:
+        signal.signal(signal.SIGTERM, _leave)
+        print(name, flush=True)
+        print(
+            f"simulated {bench.firmware.profile.model} on {name}: research and bench use, "
+            "not a medical device; Ctrl-C ends it",
+            file=sys.stderr,
+            flush=True,
+        )
+        serve(bench, channel)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        channel.close()
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stimloop simulate",
+        description="A simulated implant in real time, for any program that opens a port.",
+    )
+    parser.add_argument(
+        "profile",
+        nargs="?",
+        default="dbs",
+        help="device profile, with the options of a sim:// URL: dbs?patient=NAME&seed=N "
+        "or dbs?recording=FILE&channel=NAME (default: dbs)",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--pty", action="store_true", help="on a kernel tty (default)")
+    where.add_argument(
+        "--tcp", type=_address, metavar="HOST:PORT", help="over TCP, for socket://HOST:PORT"
+    )
+    parser.add_argument("--profiles", action="store_true", help="list the device profiles")
+    parser.add_argument("--link", type=Path, metavar="PATH", help="stable name for the tty")
+    return parser
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, like 127.0.0.1:4000")
+    return host, int(port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

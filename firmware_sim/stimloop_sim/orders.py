@@ -1,0 +1,148 @@
+"""What each order of the host does, and how it is answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stimloop_hw.messages import (
+    Arm,
+    Commit,
+    Committed,
+    GetLimits,
+    Heartbeat,
+    Limits,
+    Message,
+    Ping,
+    Pong,
+    Setpoint,
+    Stage,
+    Staged,
+    Start,
+    Status,
+    StreamConfig,
+    Trigger,
+)
+from stimloop_hw.program import ENTRY, Parameter, Program
+from stimloop_hw.vocabulary import Refusal
+from stimloop_sim.limits import Breach
+
+if TYPE_CHECKING:
+    from stimloop_sim.sensing import FrontEnd
+    from stimloop_sim.therapy import Therapy
+
+Outcome = Message | type[Status] | Breach | None
+"""The answer; `Status` itself where that is the device's status; why not; nothing to say."""
+
+NEEDS_DEADLINE = frozenset({Commit.number, Start.number, Setpoint.number, Trigger.number})
+"""Orders that may raise the output, and so must not come out of some buffer seconds later."""
+
+
+class Orders:
+    """Carries out orders on the therapy and the front end.
+
+    Parameters
+    ----------
+    therapy : Therapy
+    front_end : FrontEnd
+    limits : Limits
+        Answer to GetLimits.
+    """
+
+    def __init__(self, therapy: Therapy, front_end: FrontEnd, limits: Limits) -> None:
+        self._therapy = therapy
+        self._front_end = front_end
+        self._limits = limits
+        self._staged: tuple[int, Program] | None = None
+
+    def forget(self) -> None:
+        """A new host begins: what the old one staged is void, what it started runs out."""
+        self._staged = None
+        self._therapy.abandon()
+
+    def obey(self, order: Message, now_us: int) -> Outcome:
+        """Carry out one order.
+
+        Parameters
+        ----------
+        order : Message
+            Of this session, in sequence and in time.
+        now_us : int
+            Device time, µs.
+
+        Returns
+        -------
+        Message, Status, Breach or None
+        """
+        match order:
+            case Heartbeat():
+                return self._therapy.heartbeat(now_us, order.lease_ms)
+            case Setpoint(channel=0):
+                return self._therapy.setpoint(
+                    now_us,
+                    order.sp,
+                    order.amplitude_ua,
+                    order.period_us,
+                    _whole(order.at_us, now_us),
+                )
+            case Ping():
+                return Pong(order.token, order.host_ns, now_us, now_us)
+            case GetLimits(channel=0):
+                return self._limits
+            case Stage():
+                return self._stage(order)
+            case Commit():
+                return self._commit(order, now_us)
+        return self._obey_and_report(order, now_us)
+
+    def _obey_and_report(self, order: Message, now_us: int) -> Outcome:
+        breach: Breach | None
+        match order:
+            case Arm():
+                breach = self._therapy.arm(now_us, order.program_crc)
+            case Start():
+                breach = self._therapy.start(now_us, order.program_crc, order.lease_ms)
+            case Trigger(channel=0):
+                at_us = _whole(order.at_us, now_us)
+                breach = self._therapy.trigger(now_us, order.count, at_us)
+            case StreamConfig():
+                breach = self._front_end.configure(order)
+            case Setpoint() | GetLimits() | Trigger():
+                breach = Breach(Refusal.UNKNOWN, order.channel)
+            case _:
+                breach = Breach(Refusal.UNKNOWN, order.number)
+        return breach or Status
+
+    def _stage(self, order: Stage) -> Outcome:
+        if len(order.entries) % ENTRY.size:
+            return Breach(Refusal.MALFORMED, len(order.entries))
+        values: dict[Parameter, int] = {}
+        for number, channel, value in ENTRY.iter_unpack(order.entries):
+            if number not in Parameter.__members__.values() or channel:
+                return Breach(Refusal.UNKNOWN, number)
+            values[Parameter(number)] = value
+        for parameter in Parameter:
+            if parameter not in values:
+                return Breach(Refusal.MISSING, parameter)
+        program = Program.of(values)
+        breach = self._therapy.check_stage(program)
+        if breach is not None:
+            return breach
+        self._staged = (order.txn, program)
+        return Staged(order.txn, program.crc(), program.entries())
+
+    def _commit(self, order: Commit, now_us: int) -> Outcome:
+        if self._staged is None or self._staged[0] != order.txn:
+            return Breach(Refusal.CRC_MISMATCH, 0)
+        program = self._staged[1]
+        crc = program.crc()
+        if crc != order.staged_crc:
+            return Breach(Refusal.CRC_MISMATCH, crc)
+        breach = self._therapy.commit(program)
+        return breach or Committed(order.txn, crc, now_us)
+
+
+def _whole(low: int, now_us: int) -> int:
+    """64-bit time of the 32 bits on the wire, µs; 0 stays 'now'."""
+    if not low:
+        return 0
+    return now_us + ((low - now_us + 0x80000000) & 0xFFFFFFFF) - 0x80000000

@@ -1,0 +1,145 @@
+"""The sensing front end: microvolts of tissue → nanovolt integers in blocks, on the wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stimloop_hw.framing import MAX_PAYLOAD
+from stimloop_hw.messages import Sensed
+from stimloop_hw.vocabulary import Refusal, SensedFlag
+from stimloop_sim._converter import quantise
+from stimloop_sim.limits import Breach
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from stimloop_hw.messages import StreamConfig
+    from stimloop_sim.source import Source
+
+
+class FrontEnd:
+    """Samples a source, converts, and gathers blocks.
+
+    Parameters
+    ----------
+    source : Source
+    range_uv : int
+        Clips beyond ± this, µV.
+    block : int
+        Samples of a stream block.
+
+    Attributes
+    ----------
+    index : int
+        Samples converted since power-on; never resets.
+    streaming : bool
+    """
+
+    def __init__(self, source: Source, range_uv: int, block: int) -> None:
+        longest = (MAX_PAYLOAD - Sensed.layout.size) // (4 * len(source.channels))
+        if not 1 <= block <= longest:
+            raise ValueError(
+                f"a block of {block} samples does not fit a frame; 1 to {longest} samples do: "
+                "choose block_ms accordingly"
+            )
+        self.source = source
+        self.block = block
+        self.index = 0
+        self.streaming = False
+        self._range_nv = range_uv * 1000.0
+        self._columns: list[int] = []
+        self._pending: list[npt.NDArray[np.int32]] = []
+        self._pending_count = 0
+        self._flags = 0
+
+    @property
+    def sample_us(self) -> int:
+        """Sampling interval, µs."""
+        return 1_000_000 // self.source.fs_hz
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source has no more samples."""
+        return self.source.remaining == 0
+
+    def configure(self, config: StreamConfig) -> Breach | None:
+        """Start, change or end the stream."""
+        if config.rate_hz == 0:
+            self.streaming = False
+            return None
+        count = len(self.source.channels)
+        if not 0 < config.mask < 1 << count:
+            return Breach(Refusal.OUTSIDE_ENVELOPE, (1 << count) - 1)
+        if config.rate_hz != self.source.fs_hz:
+            return Breach(Refusal.OUTSIDE_ENVELOPE, self.source.fs_hz)
+        if config.block != self.block:
+            return Breach(Refusal.OUTSIDE_ENVELOPE, self.block)
+        self._flags = 0
+        self._columns = [k for k in range(count) if config.mask >> k & 1]
+        self._pending.clear()
+        self._pending_count = 0
+        self.streaming = True
+        return None
+
+    def samples_to_block(self) -> int:
+        """How many samples complete the block that is being gathered."""
+        return self.block - self._pending_count
+
+    def convert(
+        self,
+        amplitude_ua: npt.NDArray[np.int32],
+        width_us: int,
+        period_us: int,
+        *,
+        stimulated: bool,
+    ) -> Sensed | None:
+        """Sense while these pulses are delivered; give the block that this completes.
+
+        At most `samples_to_block` samples are taken at a time.
+
+        Parameters
+        ----------
+        amplitude_ua : ndarray of int32, shape (n,)
+            Amplitude of the pulses in effect in each sample interval, µA.
+        width_us, period_us : int
+        stimulated : bool
+            Whether any of the amplitudes is not zero.
+
+        Returns
+        -------
+        Sensed or None
+        """
+        remaining = self.source.remaining
+        if remaining is not None:
+            amplitude_ua = amplitude_ua[:remaining]
+        count = len(amplitude_ua)
+        if not count:
+            return None
+        sensed_uv = self.source.sense(amplitude_ua, width_us, period_us)
+        self.index += count
+        if not self.streaming:
+            return None
+        samples, saturated = quantise(sensed_uv, self._columns, self._range_nv)
+        if saturated:
+            self._flags |= SensedFlag.SATURATED.value
+        if stimulated:
+            self._flags |= SensedFlag.STIM.value
+        self._pending.append(samples)
+        self._pending_count += count
+        return self._gathered() if self._pending_count == self.block or self.ended else None
+
+    def _gathered(self) -> Sensed:
+        frames = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending)
+        block = Sensed(
+            (self.index - self._pending_count) & 0xFFFFFFFF,
+            len(self._columns),
+            self._pending_count,
+            self._flags,
+            frames.tobytes(),
+        )
+        self._pending.clear()
+        self._pending_count = 0
+        self._flags = 0
+        return block

@@ -1,0 +1,183 @@
+"""A simulated implant in real time for other programs: on a kernel tty, or over TCP."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import tty
+from time import monotonic_ns
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stimloop_sim.bench import Bench
+
+SLIP_US = 40_000
+"""A process that was stalled for longer lets its clock slip, rather than run through the missed
+time in a burst that no host could answer in time; an implant has no such stalls."""
+
+
+class Channel(Protocol):
+    """Where bytes go in and out."""
+
+    def fileno(self) -> int:
+        """What to wait on."""
+
+    def read(self) -> bytes:
+        """Bytes that are there; none if the peer is gone."""
+
+    def write(self, data: bytes) -> int:
+        """Write what fits; how many bytes that was."""
+
+
+class Tty:
+    """A kernel tty; clients open `path`, come and go.
+
+    Parameters
+    ----------
+    link : Path, optional
+        A stable name for it, replaced if it is an old link.
+
+    Raises
+    ------
+    OSError
+        If the link cannot be made, or something else stands there.
+    """
+
+    def __init__(self, link: Path | None = None) -> None:
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)  # before anyone opens it, or it would echo
+        os.set_blocking(self._master, False)
+        self.path = os.ttyname(self._slave)
+        self._link = link
+        if link is not None:
+            if link.is_symlink():
+                link.unlink()
+            link.symlink_to(self.path)
+
+    def fileno(self) -> int:
+        """The master's descriptor."""
+        return self._master
+
+    def read(self) -> bytes:
+        """Bytes that are there."""
+        return os.read(self._master, 4096)
+
+    def write(self, data: bytes) -> int:
+        """Write what the kernel takes; nothing where nobody reads."""
+        try:
+            return os.write(self._master, data)
+        except BlockingIOError:
+            return 0
+
+    def close(self) -> None:
+        """Unplug."""
+        if self._link is not None and self._link.is_symlink():
+            self._link.unlink()
+        os.close(self._master)
+        os.close(self._slave)
+
+
+class TcpPort:
+    """One TCP client at a time; a second one waits until the first has left.
+
+    Parameters
+    ----------
+    host : str
+    port : int
+        0 lets the system choose.
+
+    Raises
+    ------
+    OSError
+        If the address cannot be bound.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server = socket.create_server((host, port))
+        self._client: socket.socket | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        host, port = self._server.getsockname()[:2]
+        return host, port
+
+    def fileno(self) -> int:
+        """The client's descriptor, or the listener's while there is none."""
+        return (self._client or self._server).fileno()
+
+    def read(self) -> bytes:
+        """Bytes of the client; a client that connects or leaves gives none."""
+        if self._client is None:
+            self._client = self._server.accept()[0]
+            self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._client.setblocking(False)
+            return b""
+        try:
+            data = self._client.recv(4096)
+        except BlockingIOError:
+            return b""
+        except ConnectionError:
+            data = b""
+        if not data:
+            self._drop_client()
+        return data
+
+    def write(self, data: bytes) -> int:
+        """Write what the client takes."""
+        if self._client is None:
+            return len(data)
+        try:
+            return self._client.send(data)
+        except BlockingIOError:
+            return 0
+        except ConnectionError:
+            self._drop_client()
+            return len(data)
+
+    def _drop_client(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._drop_client()
+        self._server.close()
+
+
+def serve(bench: Bench, channel: Channel) -> NoReturn:
+    """Run the implant in real time until interrupted.
+
+    Parameters
+    ----------
+    bench : Bench
+    channel : Channel
+    """
+    firmware = bench.firmware
+    origin_ns = monotonic_ns() - firmware.now_us * 1000
+    unsent = b""
+    while True:
+        due_us = firmware.now_us + (
+            firmware.front_end.samples_to_block() * firmware.front_end.sample_us
+        )
+        wait_us = due_us - (monotonic_ns() - origin_ns) // 1000
+        if wait_us < -SLIP_US:
+            origin_ns -= wait_us * 1000
+            wait_us = 0
+        readable, _, _ = select.select([channel], [], [], max(wait_us, 0) / 1e6)
+        elapsed_us = (monotonic_ns() - origin_ns) // 1000
+        if readable:
+            data = channel.read()
+            bench.advance_to(min(elapsed_us, due_us))
+            firmware.receive(data)
+        elif elapsed_us >= due_us:
+            bench.advance_block()
+        while unsent or (unsent := firmware.outbox.take_frame()):
+            written = channel.write(unsent)
+            unsent = unsent[written:]
+            if unsent:
+                break

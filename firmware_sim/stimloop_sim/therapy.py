@@ -1,0 +1,292 @@
+"""The therapy: state, lease and output, on the device's clock.
+
+Orders return the `Breach` that refuses them, or None. Stimulation is a lease: silence alone
+ends it, and needs nobody's permission.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stimloop_hw.program import Mode, Parameter, Program
+from stimloop_hw.vocabulary import Fault, Refusal, State, StopMode
+from stimloop_sim import limits
+from stimloop_sim._pulses import PulseTrain
+from stimloop_sim.limits import Breach
+from stimloop_sim.states import DELIVERING, LEASED, TRANSITIONS, Event
+
+if TYPE_CHECKING:
+    from stimloop_sim.profile import Profile
+
+HOLD_AFTER_US = 150_000
+"""Without a valid heartbeat for so long, nothing may rise any more."""
+FALLBACK_AFTER_US = 400_000
+"""Without one for so long, the output goes to the committed fallback."""
+RAMP_US = 250_000
+"""Duration of the device's own ramps: to the fallback, and to off."""
+ARM_US = 2_000_000
+"""How long Arm lasts."""
+AHEAD_US = 1_000_000
+"""How far ahead an order may be timed."""
+
+
+class Therapy:
+    """One channel's therapy.
+
+    Parameters
+    ----------
+    profile : Profile
+
+    Attributes
+    ----------
+    state : State
+    faults : int
+        Latched, `stimloop_hw.vocabulary.Fault`.
+    program : Program or None
+        The committed one.
+    program_crc : int
+        Its name on the wire; 0 while there is none.
+    pulses : PulseTrain
+    last_sp : int
+        Number of the latest setpoint accepted.
+    changed : bool
+        A state was entered since this was last cleared.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.state = State.BOOT
+        self.faults = 0
+        self.program: Program | None = None
+        self.program_crc = 0
+        self.pulses = PulseTrain(
+            profile.amplitude_step_ua, profile.interphase_us, profile.recharge_ratio
+        )
+        self.last_sp = 0
+        self.changed = False
+        self._led = False  # whether the host that started it is still there to lead it
+        self._lease_until_us = 0
+        self._timers: dict[Event, int] = {}
+        self._move(Event.SELF_TEST_PASSED if self._self_test() else Event.SELF_TEST_FAILED)
+
+    def _self_test(self) -> bool:
+        """The limit table is the last thing between an order and tissue: check it is sane."""
+        profile = self.profile
+        by_density_nc = profile.density_max_nc_cm2 * profile.contact_area_um2 // 100_000_000
+        healthy = 0 < profile.charge_max_nc <= by_density_nc and profile.lease_max_ms > 0
+        if not healthy:
+            self.faults |= Fault.SELF_TEST
+        return healthy
+
+    def _move(self, event: Event) -> Breach | None:
+        after = TRANSITIONS[self.state, event]
+        if not isinstance(after, State):
+            return Breach(after, self.state)
+        if after is not self.state:
+            self.state = after
+            self.changed = True
+        return None
+
+    def _check(self, event: Event) -> Breach | None:
+        """Whether the state allows an order, and the host that gives it leads the therapy."""
+        allowed = isinstance(TRANSITIONS[self.state, event], State)
+        if allowed and (self._led or self.state not in LEASED):
+            return None
+        return Breach(Refusal.WRONG_STATE, self.state)
+
+    # Time ----------------------------------------------------------------------------------
+
+    @property
+    def due_us(self) -> int:
+        """When the next timer runs out, µs; very far away if none runs."""
+        return min(self._timers.values(), default=1 << 62)
+
+    def lease_left_ms(self, now_us: int) -> int:
+        """Milliseconds until silence alone switches the output off; 0 without a lease."""
+        if Event.LEASE_EXPIRED not in self._timers:
+            return 0
+        return max(0, self._lease_until_us - now_us) // 1000
+
+    def expire(self, now_us: int) -> None:
+        """Let the timers that are due act, in the order of their times."""
+        while self._timers and (event := min(self._timers, key=self._timers.__getitem__)):
+            if self._timers[event] > now_us:
+                break
+            due_us = self._timers.pop(event)
+            if self._move(event) is not None:
+                continue
+            match event:
+                case Event.HEARTBEAT_LATE:
+                    self.pulses.setpoint(
+                        now_us,
+                        min(self.pulses.target_ua, self.pulses.amplitude_ua),
+                        self.pulses.period_us,
+                        0,
+                    )
+                    self._timers[Event.HEARTBEAT_LOST] = (
+                        due_us + FALLBACK_AFTER_US - HOLD_AFTER_US
+                    )
+                case Event.HEARTBEAT_LOST:
+                    self._ramp(now_us, self._committed.fallback_ua)
+                case Event.LEASE_EXPIRED:
+                    self._ramp_down(now_us)
+                case Event.RAMP_DONE:
+                    self._off(now_us)
+
+    def watch(self, now_us: int) -> None:
+        """Latch a fault if the output stage breached the program or lost its balance."""
+        pulses = self.pulses
+        if pulses.net_fc and not self.faults & Fault.CHARGE_BALANCE:
+            self._fail(now_us, Fault.CHARGE_BALANCE)
+        if pulses.breached and not self.faults & Fault.OUTPUT_LIMIT:
+            self._fail(now_us, Fault.OUTPUT_LIMIT)
+
+    def _fail(self, now_us: int, fault: Fault) -> None:
+        self.faults |= fault
+        self._off(now_us)
+        self._move(Event.LIMIT_BREACHED)
+
+    @property
+    def _committed(self) -> Program:
+        assert self.program is not None, "no state that delivers is reached without Commit"
+        return self.program
+
+    def _ramp(self, now_us: int, target_ua: int) -> None:
+        """Go to a level in `RAMP_US`; upward never faster than the program's slew."""
+        rise_ua = target_ua - self.pulses.amplitude_ua
+        rate_ua_s = abs(rise_ua) * 1_000_000 // RAMP_US + 1
+        if rise_ua > 0:
+            rate_ua_s = min(rate_ua_s, self._committed.slew_ua_s)
+        self.pulses.ramp(now_us, target_ua, rate_ua_s)
+
+    def _ramp_down(self, now_us: int) -> None:
+        self._ramp(now_us, 0)
+        self._timers = {Event.RAMP_DONE: now_us + RAMP_US}
+
+    def _off(self, now_us: int) -> None:
+        self.pulses.stop(now_us)
+        self._timers.clear()
+
+    # Orders --------------------------------------------------------------------------------
+
+    def check_stage(self, program: Program) -> Breach | None:
+        """Whether this program could be committed."""
+        return self._check(Event.STAGE) or limits.check_program(self.profile, program)
+
+    def commit(self, program: Program) -> Breach | None:
+        """Make a program the committed one."""
+        breach = limits.check_program(self.profile, program) or self._move(Event.COMMIT)
+        if breach is None:
+            self.program = program
+            self.program_crc = program.crc()
+            self.pulses.configure(
+                program.width_us,
+                program.period_min_us,
+                program.amplitude_max_ua,
+                program.slew_ua_s,
+            )
+        return breach
+
+    def arm(self, now_us: int, program_crc: int) -> Breach | None:
+        """Allow Start for a while."""
+        breach = self._check_crc(program_crc) or self._move(Event.ARM)
+        if breach is None:
+            self._timers[Event.ARM_EXPIRED] = now_us + ARM_US
+        return breach
+
+    def start(self, now_us: int, program_crc: int, lease_ms: int) -> Breach | None:
+        """Start at zero amplitude, under a lease."""
+        breach = (
+            self._check_crc(program_crc)
+            or self._check_lease(lease_ms)
+            or self._move(Event.START)
+        )
+        if breach is None:
+            del self._timers[Event.ARM_EXPIRED]
+            self.last_sp = 0
+            self._led = True
+            self.pulses.start(now_us, self._committed.mode == Mode.TRAIN)
+            self._renew(now_us, lease_ms)
+        return breach
+
+    def heartbeat(self, now_us: int, lease_ms: int) -> Breach | None:
+        """Renew the lease, where there is one."""
+        breach = self._check_lease(lease_ms) or self._check(Event.HEARTBEAT)
+        if breach is not None:
+            return breach
+        before = self.state
+        self._move(Event.HEARTBEAT)
+        if self.state is State.STIMULATING:
+            if before is State.FALLBACK:
+                self.pulses.ramp(now_us, self.pulses.amplitude_ua, self._committed.slew_ua_s)
+            self._renew(now_us, lease_ms)
+        return None
+
+    def setpoint(
+        self, now_us: int, sp: int, amplitude_ua: int, period_us: int, at_us: int
+    ) -> Breach | None:
+        """Move inside the committed envelope."""
+        breach = self._check(Event.SETPOINT)
+        if breach is not None:
+            return breach
+        present_ua = self.pulses.target_ua
+        breach = limits.check_setpoint(
+            self.profile, self._committed, present_ua, amplitude_ua, period_us
+        ) or self._check_ahead(now_us, at_us)
+        rises = amplitude_ua > present_ua or period_us < self.pulses.period_us
+        if breach is None and self.state is State.HOLD and rises:
+            breach = Breach(Refusal.HELD, self.state)
+        if breach is None:
+            self.last_sp = sp
+            self.pulses.setpoint(now_us, amplitude_ua, period_us, at_us)
+        return breach
+
+    def trigger(self, now_us: int, count: int, at_us: int) -> Breach | None:
+        """Deliver a few pulses of the present setpoint."""
+        breach = self._check(Event.TRIGGER)
+        if breach is not None:
+            return breach
+        if self._committed.mode != Mode.TRIGGERED:
+            return Breach(Refusal.OUT_OF_RANGE, Parameter.MODE)
+        breach = self._check_ahead(now_us, at_us)
+        if breach is None:
+            self.pulses.trigger(now_us, count, at_us)
+        return breach
+
+    def stop(self, now_us: int, mode: int) -> None:
+        """End the output: always possible, and anything but RAMP is at once."""
+        if mode == StopMode.RAMP and self.state in DELIVERING:
+            if self.state is not State.RAMPING_DOWN:
+                self._ramp_down(now_us)
+            self._move(Event.STOP_RAMP)
+            return
+        self._off(now_us)
+        self._move(Event.STOP)
+
+    def abandon(self) -> None:
+        """Its host is gone: what runs goes on under its lease, which nobody can renew."""
+        self._led = False
+
+    def _renew(self, now_us: int, lease_ms: int) -> None:
+        self._lease_until_us = now_us + lease_ms * 1000
+        self._timers = {
+            Event.HEARTBEAT_LATE: now_us + HOLD_AFTER_US,
+            Event.LEASE_EXPIRED: self._lease_until_us,
+        }
+
+    def _check_crc(self, program_crc: int) -> Breach | None:
+        if self.program_crc == program_crc:
+            return None
+        return Breach(Refusal.CRC_MISMATCH, self.program_crc)
+
+    def _check_lease(self, lease_ms: int) -> Breach | None:
+        nearest_ms = min(max(lease_ms, FALLBACK_AFTER_US // 1000), self.profile.lease_max_ms)
+        return None if lease_ms == nearest_ms else Breach(Refusal.OUTSIDE_ENVELOPE, nearest_ms)
+
+    def _check_ahead(self, now_us: int, at_us: int) -> Breach | None:
+        late_us = now_us - at_us
+        if at_us and late_us > 0:
+            return Breach(Refusal.EXPIRED, late_us)
+        if at_us and -late_us > AHEAD_US:
+            return Breach(Refusal.OUTSIDE_ENVELOPE, AHEAD_US)
+        return None
