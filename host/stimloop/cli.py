@@ -1,0 +1,161 @@
+"""The command line. Exit status: 0 done, 1 refused or fault, 2 usage."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from stimloop import commands, console
+from stimloop_hw import StimloopError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+
+class Command(Protocol):
+    """One of the commands below: its name and its docstring are those of the command line."""
+
+    __name__: str
+
+    def __call__(self, options: argparse.Namespace, /) -> int:
+        """Run it: the exit status."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line without the program's name.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    options, rest = _parser().parse_known_args(arguments)
+    if rest and options.command is not commands.simulate:
+        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    options.rest = rest
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        status: int = options.command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has left; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return commands.FAILED
+    except (StimloopError, ValueError) as problem:
+        print(f"stimloop: {problem}", file=sys.stderr)
+        return commands.FAILED
+    except KeyboardInterrupt:
+        print("stimloop: interrupted", file=sys.stderr)
+        return commands.FAILED
+    return status
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stimloop",
+        description="Closed-loop neurostimulation on the bench.",
+        epilog=console.NOTICE,
+    )
+    release = f"stimloop {version('stimloop')}"
+    parser.add_argument("--version", action="version", version=release)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(command: Command, *, json: bool = False) -> argparse.ArgumentParser:
+        own = command is commands.simulate  # its options are for the other program to judge
+        sub = subparsers.add_parser(
+            command.__name__,
+            help=command.__doc__,
+            description=command.__doc__,
+            epilog=console.NOTICE,
+            add_help=not own,
+            prefix_chars="\0" if own else "-",
+        )
+        sub.set_defaults(command=command)
+        if json:
+            sub.add_argument("--json", action="store_true", help="one JSON object, no more")
+        return sub
+
+    sub = add(commands.demo, json=True)
+    sub.add_argument("--seconds", type=_seconds, default=600.0, help="of each arm")
+    sub.add_argument("--seed", type=_seed, default=1, help="of the patient's noise")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="for the records and the report")
+
+    sub = add(commands.run, json=True)
+    sub.add_argument("prescription", type=Path, metavar="PRESCRIPTION", help="a TOML file")
+    _device(sub)
+    sub.add_argument("--seconds", type=_seconds, help="of therapy, threshold capture besides")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="becomes the record")
+
+    _device(add(commands.status, json=True))
+    _device(add(commands.stop))
+    add(commands.devices, json=True)
+
+    sub = add(commands.detect, json=True)
+    sub.add_argument("file", type=Path, metavar="FILE", help=".npy, .csv, BrainVision or EDF")
+    sub.add_argument("--rate", type=_positive, metavar="HZ", help="for .npy and .csv")
+    sub.add_argument("--channel", metavar="NAME", help="or A-B, their difference")
+    sub.add_argument("--gain", type=_positive, default=1.0, help="scales the file's values")
+    sub.add_argument("--band", type=_positive, nargs=2, default=(13.0, 35.0), metavar="HZ")
+    sub.add_argument("--order", type=int, default=2, choices=(1, 2, 3, 4))
+    sub.add_argument("--smooth-ms", type=_positive, default=50.0, metavar="MS")
+    sub.add_argument("--percentile", type=float, default=75.0, metavar="P")
+
+    sub = add(commands.replay, json=True)
+    sub.add_argument("record", type=Path, metavar="RECORD")
+    sub.add_argument("--prescription", type=Path, metavar="OTHER", help="what if?")
+
+    sub = add(commands.report)
+    sub.add_argument("record", type=Path, metavar="RECORD")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="default: RECORD/report.html")
+
+    sub = add(commands.protocol)
+    form = sub.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="documentation (default)")
+    form.add_argument("--c", action="store_true", help="C header")
+
+    add(commands.simulate)
+    return parser
+
+
+def _device(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--device",
+        required=True,
+        metavar="URL",
+        help="/dev/ttyACM0, socket://HOST:PORT, sim://dbs?patient=NAME&seed=N, …",
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = _positive(text)
+    if value > 1e7:
+        raise argparse.ArgumentTypeError(f"{text} s is longer than 115 days")
+    return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of at most 18 digits")
+    return int(text)

@@ -1,0 +1,211 @@
+"""The commands of the command line: each takes its options and gives an exit status.
+
+They import what they need themselves, so that `stop` does not wait for SciPy.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from stimloop import console
+
+if TYPE_CHECKING:
+    import argparse
+
+DONE, FAILED = 0, 1
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Three arms on one simulated patient: table and report."""
+    from stimloop.demo import ARMS, demonstrate
+    from stimloop.run import fresh_directory
+
+    directory = options.out or fresh_directory("stimloop-demo")
+    with console.progress() as progress:
+        tasks = {arm: progress.add_task(arm, total=options.seconds) for arm in ARMS}
+        result = demonstrate(
+            directory,
+            seconds=options.seconds,
+            seed=options.seed,
+            on_progress=lambda arm, done: progress.update(tasks[arm], completed=done),
+        )
+    if options.json:
+        console.print_json(result)
+        return DONE
+    console.print_sessions(
+        f"Simulated patient, seed {options.seed}, {options.seconds:g} s each", result["arms"]
+    )
+    print(
+        f"Adaptive threshold {result['threshold_uv']:.2f} µV: the median of the off arm, a "
+        "calibration on the same seed, not a prediction.\n"
+        "Latencies are compute time in one process, both ends of the wire included in 'read'.\n"
+        f"{console.NOTICE}\n"
+        f"Report: {result['report']}"
+    )
+    return DONE
+
+
+def run(options: argparse.Namespace) -> int:
+    """One session on a device."""
+    from stimloop import prescription as prescriptions
+    from stimloop.record import Record
+    from stimloop.run import run_session
+    from stimloop.summary import summarize
+
+    prescription = prescriptions.load(options.prescription)
+    with console.progress() as progress:
+        task = progress.add_task("therapy", total=options.seconds)
+        directory = run_session(
+            prescription,
+            options.device,
+            seconds=options.seconds,
+            directory=options.out,
+            on_progress=lambda done: progress.update(task, completed=done),
+        )
+    values = summarize(Record.open(directory)).as_dict()
+    if options.json:
+        console.print_json(values)
+    else:
+        console.print_sessions(
+            prescription.name or str(options.prescription),
+            {"session": {**values, "bursts_per_s": values["burst_rate_hz"]}},
+        )
+        print(f"{console.NOTICE}\nRecord: {directory}")
+    return DONE
+
+
+def status(options: argparse.Namespace) -> int:
+    """What a device says of itself."""
+    from stimloop.devices import describe
+
+    values = describe(options.device)
+    if options.json:
+        console.print_json(values)
+    else:
+        console.print_pairs({**values, **values.pop("identity")})
+    return DONE
+
+
+def stop(options: argparse.Namespace) -> int:
+    """End a device's output, whatever it is doing."""
+    from stimloop.devices import stop_output
+
+    print(stop_output(options.device))
+    return DONE
+
+
+def devices(options: argparse.Namespace) -> int:
+    """Ports, profiles and drivers."""
+    from stimloop.devices import available
+
+    values = available()
+    if options.json:
+        console.print_json(values)
+    else:
+        console.print_pairs({name: ", ".join(items) or "-" for name, items in values.items()})
+    return DONE
+
+
+def detect(options: argparse.Namespace) -> int:
+    """Beta peak and bursts of a recording."""
+    from stimloop.detect import detect as detect_bursts
+    from stimloop_dsp.recordings import read_recording
+
+    recording = read_recording(
+        options.file, channel=options.channel, rate_hz=options.rate, gain=options.gain
+    )
+    found = detect_bursts(
+        recording,
+        band_hz=tuple(options.band),
+        order=options.order,
+        smooth_ms=options.smooth_ms,
+        percentile=options.percentile,
+    )
+    rate_hz = found.rate_hz
+    values: dict[str, Any] = {
+        "file": str(options.file),
+        "channel": recording.channel,
+        "rate_hz": rate_hz,
+        "seconds": len(recording.samples_uv) / rate_hz,
+        "band_hz": list(found.band_hz),
+        "delay_ms": found.delay_ms,
+        "peak_hz": found.peak_hz,
+        "threshold_uv": found.threshold_uv,
+        "bursts": [
+            {"onset_s": burst.onset / rate_hz, "duration_s": burst.duration / rate_hz}
+            for burst in found.bursts
+        ],
+        "burst_rate_hz": found.burst_rate_hz,
+        "median_burst_ms": found.median_burst_ms,
+        "held": found.held,
+    }
+    if options.json:
+        console.print_json(values)
+    else:
+        values["bursts"] = len(found.bursts)
+        values["peak_hz"] = found.peak_hz or "no clear beta peak"
+        console.print_pairs(values)
+    return DONE
+
+
+def replay(options: argparse.Namespace) -> int:
+    """A record through today's code; exit status 1 if it decides otherwise."""
+    from dataclasses import asdict
+
+    from stimloop import prescription as prescriptions
+    from stimloop.record import Record
+    from stimloop.replay import replay_record
+
+    other = None if options.prescription is None else prescriptions.load(options.prescription)
+    result = replay_record(Record.open(options.record), other)
+    first = result.first_difference
+    values = {
+        "identical": result.identical,
+        "steps": result.steps,
+        "orders": result.orders,
+        "first_difference": None if first is None else asdict(first),
+        "torn": list(result.torn),
+    }
+    if options.json:
+        console.print_json(values)
+    elif first is None:
+        print(f"identical: {result.steps} steps, {result.orders} orders")
+    else:
+        print(
+            f"different from step {first.step} on, at {first.t_us / 1e6:.3f} s: {first.field} "
+            f"was {first.recorded}, is {first.replayed} now"
+        )
+    return DONE if result.identical or other is not None else FAILED
+
+
+def report(options: argparse.Namespace) -> int:
+    """The report of a record."""
+    from stimloop.record import Record
+    from stimloop.report import write_report
+
+    record = Record.open(options.record)
+    path = options.out or options.record / "report.html"
+    write_report(path, {options.record.name or "session": record}, title="Session")
+    print(path)
+    return DONE
+
+
+def protocol(options: argparse.Namespace) -> int:
+    """The wire's documentation."""
+    from stimloop_hw.protocol import c_header, markdown
+
+    print(c_header() if options.c else markdown(), end="")
+    return DONE
+
+
+def simulate(options: argparse.Namespace) -> int:
+    """A simulated implant in a process of its own; its options are that program's."""
+    command = [sys.executable, "-m", "stimloop_sim", *options.rest]
+    with subprocess.Popen(command) as process:  # noqa: S603  # our own program
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            return process.wait()

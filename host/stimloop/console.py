@@ -1,0 +1,104 @@
+"""What the command line shows: tables for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NOTICE = "Research and bench use, not a medical device. Never connect to a person or an animal."
+
+ROWS: Sequence[tuple[str, str, str]] = (
+    ("bursts_per_s", "bursts", "1/s"),
+    ("mean_burst_ms", "mean burst duration", "ms"),
+    ("long_bursts_per_min", "bursts > 600 ms", "1/min"),
+    ("time_on_fraction", "time on", ""),
+    ("mean_amplitude_ma", "mean amplitude", "mA"),
+    ("delivered_charge_uc", "delivered charge", "µC"),
+    ("net_charge_nc", "net charge", "nC"),
+    ("teed_uw", "TEED", "µW"),
+    ("teed_relative", "TEED / continuous", ""),
+    ("peak_hz", "beta peak", "Hz"),
+    ("seconds", "therapy", "s"),
+    ("samples", "samples", ""),
+    ("lost_samples", "lost samples", ""),
+    ("orders", "orders", ""),
+    ("refused", "refused orders", ""),
+    ("stale", "of these stale", ""),
+)
+"""Rows of a table of sessions: key, words, unit."""
+
+
+def progress() -> Progress:
+    """A progress bar on the error stream; silent where that is no terminal."""
+    return Progress(
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """Print one JSON object; what is not a number becomes null."""
+    print(json.dumps(_finite(values), ensure_ascii=False))
+
+
+def print_sessions(title: str, columns: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print sessions side by side, and where their compute time went."""
+    console = Console()
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for key, words, unit in ROWS:
+        if any(key in values for values in columns.values()):
+            label = f"{words} [{unit}]" if unit else words
+            table.add_row(
+                label.replace("[", r"\["), *(_shown(v.get(key)) for v in columns.values())
+            )
+    stages = next(iter(columns.values())).get("latency_us", {})
+    for stage in stages:
+        table.add_row(
+            rf"{stage} p50 / p99 / max \[µs]",
+            *(
+                " / ".join(f"{v['latency_us'][stage][q]:.0f}" for q in ("p50", "p99", "max"))
+                for v in columns.values()
+            ),
+        )
+    console.print(table)
+
+
+def print_pairs(values: Mapping[str, Any]) -> None:
+    """Print names and values, a line each."""
+    width = max(len(name) for name in values)
+    for name, value in values.items():
+        print(f"{name:<{width}}  {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return str(value)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401  # JSON is made of anything
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

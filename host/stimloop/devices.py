@@ -1,0 +1,94 @@
+"""Devices outside a session: what there is, what one says of itself, and how to stop it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+from serial.tools import list_ports
+
+from stimloop_hw import Link
+from stimloop_hw.ports import DRIVERS
+from stimloop_hw.vocabulary import Build, Fault, State
+
+
+def available() -> dict[str, list[str]]:
+    """Ports of this machine, profiles of the simulator, drivers."""
+    return {
+        "ports": sorted(port.device for port in list_ports.comports()),
+        "profiles": _profiles(),
+        "drivers": list(DRIVERS),
+    }
+
+
+def _profiles() -> list[str]:
+    """Profiles of the simulator, which is asked as a program: the host never imports it."""
+    command = [sys.executable, "-m", "stimloop_sim", "--profiles"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return [f"sim://{name}" for name in answer.stdout.split()]
+
+
+def describe(url: str) -> dict[str, Any]:
+    """Ask a device what it is and what it is doing.
+
+    Asking opens a session, so a session of another program loses its lease.
+
+    Parameters
+    ----------
+    url : str
+
+    Returns
+    -------
+    dict
+        ``state, t_us, amplitude_ua, pulses, delivered_nc, net_fc, lease_left_ms, faults,
+        identity``.
+
+    Raises
+    ------
+    LinkError
+        If it does not answer.
+    """
+    with Link.open(url) as link:
+        identity = link.hello()
+        status = link.status()
+    return {
+        "state": State(status.state).name,
+        "t_us": status.t_us,
+        "amplitude_ua": status.amplitude_ua,
+        "pulses": status.pulses,
+        "delivered_nc": status.delivered_nc,
+        "net_fc": status.net_fc,
+        "lease_left_ms": status.lease_left_ms,
+        "faults": [fault.name for fault in Fault(status.faults)],
+        "identity": {
+            "model": identity.model.rstrip(b"\0").decode("ascii", "replace"),
+            "firmware": identity.firmware,
+            "device_id": f"{identity.device_id:016X}",
+            "boot": identity.boot,
+            "table_crc": f"{identity.table_crc:08X}",
+            "build": [flag.name.lower() for flag in Build(identity.build) if flag.name],
+        },
+    }
+
+
+def stop_output(url: str) -> str:
+    """Stop a device's output, also while another program holds the port.
+
+    Parameters
+    ----------
+    url : str
+
+    Returns
+    -------
+    str
+        The device's acknowledgement in words.
+
+    Raises
+    ------
+    LinkError
+        If it cannot be reached, or does not acknowledge.
+    """
+    with Link.open(url, exclusive=False) as link:
+        stopped = link.stop()
+    return f"stopped: {State(stopped.state).name} at {stopped.t_us / 1e6:.3f} s of device time"

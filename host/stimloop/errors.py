@@ -1,0 +1,94 @@
+"""What the host refuses before, and cannot write during, a session.
+
+::
+
+    StimloopError
+     ├─ PrescriptionError    asked for what the file format or the device does not allow
+     │                       (also ValueError)                              .violations
+     ├─ CaptureError         no threshold could be captured
+     ├─ TherapyEnded         the device ended the therapy by itself         .state, .faults
+     └─ RecordError          a session's record cannot be written or read
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stimloop_hw import StimloopError
+from stimloop_hw.vocabulary import Fault
+
+if TYPE_CHECKING:
+    from stimloop_hw.vocabulary import State
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that a prescription asks and must not have.
+
+    Attributes
+    ----------
+    field : str
+        Dotted name of the key, as in the file.
+    asked : str
+        The value asked for, with its unit.
+    allowed : str
+        What is allowed, with its unit.
+    remedy : str
+        What to do.
+    """
+
+    field: str
+    asked: str
+    allowed: str
+    remedy: str
+
+    @property
+    def sentence(self) -> str:
+        """All four in a line."""
+        return f"{self.field}: asked {self.asked}, allowed {self.allowed}; {self.remedy}."
+
+
+class PrescriptionError(StimloopError, ValueError):
+    """A prescription is refused; nothing of it is used.
+
+    Parameters
+    ----------
+    violations : tuple of Violation
+        Everything that is wrong with it, at least one.
+    """
+
+    def __init__(self, violations: tuple[Violation, ...]) -> None:
+        lines = [violation.sentence for violation in violations]
+        count = f"{len(lines)} reasons" if len(lines) > 1 else "1 reason"
+        super().__init__("\n  ".join([f"the prescription is refused for {count}:", *lines]))
+        self.violations = violations
+
+
+class RecordError(StimloopError):
+    """The record of a session cannot be written, or what is there is no record."""
+
+
+class CaptureError(StimloopError):
+    """A threshold could not be captured; no therapy was started."""
+
+
+class TherapyEnded(StimloopError):
+    """The device ended the therapy by itself.
+
+    Parameters
+    ----------
+    state : State
+        What it is doing now.
+    faults : int
+        What it has latched, `stimloop_hw.vocabulary.Fault`.
+    """
+
+    def __init__(self, state: State, faults: int) -> None:
+        cause = f"with the fault {Fault(faults)!s}" if faults else "since its lease ran out"
+        super().__init__(
+            f"the device has ended the therapy {cause} and is {state.name} now; look at the "
+            "host's load and the cable, then start a new session"
+        )
+        self.state = state
+        self.faults = faults

@@ -1,0 +1,151 @@
+"""The last gate on the host: whatever a controller wants becomes an order that may be sent.
+
+Inside the loop nothing is refused: the governor orders the nearest safe value and says which
+bound made the difference. It shares no code and no limit table with the device, whose limits it
+learned from the committed program and from the device itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stimloop.step import Bound
+from stimloop_dsp import Quality
+
+if TYPE_CHECKING:
+    from stimloop_dsp import Setting
+    from stimloop_hw.messages import Limits
+    from stimloop_hw.program import Program
+
+SIGNAL_LOST_US = 2_000_000
+"""Without a trustworthy sample for so long, the fallback amplitude is ordered."""
+
+_UNTRUSTED = (Quality.HELD | Quality.SATURATED | Quality.ARTEFACT | Quality.GAP).value
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the governor lets through.
+
+    Attributes
+    ----------
+    amplitude_ua, period_us : int
+    bound : Bound
+        The last bound that changed the wanted value, `Bound.NONE` if none did.
+    """
+
+    amplitude_ua: int
+    period_us: int
+    bound: Bound
+
+
+class Governor:
+    """Keeps orders inside the program's range and slew, and on the device's steps.
+
+    Parameters
+    ----------
+    program : Program
+        The committed envelope.
+    limits : Limits
+        What the device said of itself.
+    tick_us : int
+        Time between two orders, µs.
+    """
+
+    def __init__(self, program: Program, limits: Limits, tick_us: int) -> None:
+        self._program = program
+        self._step_ua = limits.amplitude_step_ua
+        self._period_step_us = limits.period_step_us
+        self._tick_us = tick_us
+        self._slew_na = program.slew_ua_s * tick_us // 1000
+        self._position_na = 0
+        self._period_us = program.period_min_us
+        self._untrusted_us = 0
+
+    def rebase(self, amplitude_ua: int) -> None:
+        """Go on from what the device delivers, where it did not follow the orders.
+
+        Parameters
+        ----------
+        amplitude_ua : int
+            As its Status says, µA.
+        """
+        self._position_na = amplitude_ua * 1000
+
+    def admit(self, wanted: Setting, quality: Quality) -> Order:
+        """Order the nearest safe value.
+
+        Parameters
+        ----------
+        wanted : Setting
+            Whatever a controller came up with.
+        quality : Quality
+            Of the reading it came from.
+
+        Returns
+        -------
+        Order
+        """
+        untrusted = int(quality) & _UNTRUSTED
+        self._untrusted_us = self._untrusted_us + self._tick_us if untrusted else 0
+        if self._untrusted_us >= SIGNAL_LOST_US:
+            amplitude_ua, period_us = self._program.fallback_ua, self._period_us
+            bound = Bound.SIGNAL_LOST
+        elif self._untrusted_us or not _is_whole(wanted):
+            return Order(self._quantised_ua(), self._period_us, Bound.HELD)
+        else:
+            amplitude_ua, period_us = wanted.amplitude_ua, wanted.period_us
+            bound = Bound.NONE
+        in_range_ua = self._in_range(amplitude_ua)
+        in_range_us = self._period_in_range(period_us)
+        if in_range_ua != amplitude_ua or in_range_us != period_us:
+            bound = Bound.RANGE
+        if not self._approach(in_range_ua * 1000):
+            bound = Bound.SLEW
+        ordered_ua = self._quantised_ua()
+        if bound is Bound.NONE and ordered_ua != in_range_ua:
+            bound = Bound.STEP
+        self._period_us = in_range_us
+        return Order(ordered_ua, in_range_us, bound)
+
+    def _in_range(self, amplitude_ua: int) -> int:
+        """Zero, or between the program's limits; below its minimum off is the safer side."""
+        program = self._program
+        if amplitude_ua < max(program.amplitude_min_ua, 1):
+            return 0
+        return min(amplitude_ua, program.amplitude_max_ua)
+
+    def _period_in_range(self, period_us: int) -> int:
+        """On a step of the device, never faster than asked; between the program's limits."""
+        program = self._program
+        step_us = self._period_step_us
+        slower_us = -(-period_us // step_us) * step_us
+        return min(max(slower_us, program.period_min_us), program.period_max_us)
+
+    def _approach(self, wanted_na: int) -> bool:
+        """Move the position by at most one tick's slew; whether it arrived.
+
+        Between zero and the program's minimum no amplitude is allowed: upward the minimum is
+        the first one, downward the last one before zero. The device ramps across.
+        """
+        minimum_na = self._program.amplitude_min_ua * 1000
+        here_na = self._position_na
+        if wanted_na >= here_na:
+            here_na = min(max(here_na + self._slew_na, minimum_na), wanted_na)
+        elif here_na > minimum_na > wanted_na:
+            here_na = max(here_na - self._slew_na, minimum_na)
+        elif here_na <= minimum_na:
+            here_na = wanted_na
+        else:
+            here_na = max(here_na - self._slew_na, wanted_na)
+        self._position_na = here_na
+        return here_na == wanted_na
+
+    def _quantised_ua(self) -> int:
+        return self._position_na // 1000 // self._step_ua * self._step_ua
+
+
+def _is_whole(wanted: Setting) -> bool:
+    """A controller of somebody else's may hand on anything; only integers are orders."""
+    return type(wanted.amplitude_ua) is int and type(wanted.period_us) is int

@@ -1,0 +1,274 @@
+"""What a session shall do, as a TOML file that a person writes.
+
+::
+
+    schema = 1
+    [stimulation]   the envelope: amplitude, width, rate, slew, contacts, lease
+    [detector]      the beta detector: channel, band, smoothing, threshold
+    [capture]       instead of a threshold: a percentile of what is sensed before therapy
+    [controller]    kind = continuous | on_off | dual_threshold | proportional |
+                    proportional_integral, and the keys of that kind
+
+Nothing is guessed or clamped: an unknown key, a number in quotes, and values that do not fit
+each other are refused, all that is wrong in one `PrescriptionError`. What the device allows is
+not known here; `Prescription.check` compares with what it said.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, get_args
+
+from pydantic import PrivateAttr, ValidationError, model_validator
+
+from stimloop import gate
+from stimloop.errors import PrescriptionError, Violation
+from stimloop.quantities import CONTACTS, Table
+from stimloop.tables import (
+    CONTROLLERS,
+    Capture,
+    Controller,
+    Detector,
+    DualThreshold,
+    Stimulation,
+)
+from stimloop.violations import refusals, shown, violations_of
+from stimloop_hw.program import Mode, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stimloop_hw.messages import Limits
+
+__all__ = ["SCHEMA", "Capture", "Detector", "Prescription", "Stimulation", "load", "loads"]
+
+SCHEMA = 1
+
+
+class Prescription(Table):
+    """A whole prescription.
+
+    Attributes
+    ----------
+    name : str
+        Free text.
+    stimulation : Stimulation
+    detector : Detector
+    capture : Capture or None
+        None where the threshold is written down, or none is needed.
+    controller : Continuous, OnOff, DualThreshold, Proportional or ProportionalIntegral
+    """
+
+    name: str = ""
+    stimulation: Stimulation
+    detector: Detector = Detector()
+    capture: Capture | None = None
+    controller: Controller
+    _source: str = PrivateAttr(default="")
+
+    @property
+    def source(self) -> str:
+        """The text that it was read from, for the record."""
+        return self._source
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        found = list(_threshold_violations(self)) + list(_lower_violations(self))
+        if found:
+            raise refusals(found)
+        return self
+
+    def check(self, limits: Limits) -> None:
+        """Compare with what a device said it can do and must never do.
+
+        Parameters
+        ----------
+        limits : Limits
+            Of the channel that is to be programmed.
+
+        Raises
+        ------
+        PrescriptionError
+            With every violation, if there is any.
+        """
+        violations = tuple(gate.violations(self, limits))
+        if violations:
+            raise PrescriptionError(violations)
+
+    def program(self, limits: Limits) -> Program:
+        """Express the envelope in the device's integers.
+
+        The rate is quantised: both periods of the program are the multiple of the device's
+        period step that is nearest to ``1e6 / rate_hz`` µs, halves up. 130 Hz in steps of
+        10 µs becomes 7690 µs, 130.04 Hz. Nothing else is rounded.
+
+        Parameters
+        ----------
+        limits : Limits
+            Of the channel that is to be programmed.
+
+        Returns
+        -------
+        Program
+
+        Raises
+        ------
+        PrescriptionError
+            If `check` finds a violation.
+        """
+        self.check(limits)
+        asked = self.stimulation
+        period_us = gate.nearest_period_us(asked.rate_hz, limits.period_step_us)
+        return Program(
+            mode=Mode.TRAIN,
+            amplitude_min_ua=_thousandths(asked.amplitude_min_ma),
+            amplitude_max_ua=_thousandths(asked.amplitude_ma),
+            width_us=asked.pulse_width_us,
+            period_min_us=period_us,
+            period_max_us=period_us,
+            slew_ua_s=_thousandths(asked.slew_ma_per_s),
+            fallback_ua=_thousandths(asked.fallback_ma),
+            cathodes=sum(CONTACTS[name] for name in asked.cathodes),
+            anodes=sum(CONTACTS[name] for name in asked.anodes),
+        )
+
+
+_TABLES: dict[str, type[Table]] = {
+    "": Prescription,
+    "stimulation": Stimulation,
+    "detector": Detector,
+    "capture": Capture,
+    **{
+        f"controller.{get_args(table.model_fields['kind'].annotation)[0]}": table
+        for table in CONTROLLERS
+    },
+}
+
+
+def _thousandths(value: float) -> int:
+    # By way of the decimal digits, since 3.1 * 1000 is not 3100 in binary.
+    return int(Decimal(repr(value)) * 1000)
+
+
+def load(path: Path | str) -> Prescription:
+    """Read a prescription.
+
+    Parameters
+    ----------
+    path : Path or str
+        A TOML file.
+
+    Returns
+    -------
+    Prescription
+
+    Raises
+    ------
+    PrescriptionError
+        If the file cannot be read, or what it says is refused.
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+    except UnicodeDecodeError as problem:
+        raise _unreadable(
+            f"{path}, whose byte {problem.start} is not UTF-8", "save it as UTF-8"
+        ) from None
+    except OSError as problem:
+        raise _unreadable(
+            f"{path} ({problem.strerror})", "check the name and that it may be read"
+        ) from problem
+    return loads(text)
+
+
+def loads(text: str) -> Prescription:
+    """Read a prescription from the text of its file; see `load`."""
+    try:
+        tables = tomllib.loads(text, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError) as problem:
+        end = f"at line {text.count(chr(10)) + 1}, where it ends"
+        place = (
+            str(problem).replace("at end of document", end)
+            if isinstance(problem, tomllib.TOMLDecodeError)
+            else "a number or a nesting beyond all measure"
+        )
+        raise _unreadable(f"what is not TOML: {place}", "correct that line") from None
+    schema = tables.pop("schema", None)
+    if type(schema) is not int or schema != SCHEMA:
+        raise PrescriptionError((_schema_violation(schema),))
+    try:
+        prescription = Prescription.model_validate(tables)
+    except ValidationError as error:
+        raise PrescriptionError(violations_of(error, _TABLES)) from None
+    prescription._source = text  # noqa: SLF001  set once, where it is made
+    return prescription
+
+
+def _unreadable(asked: str, remedy: str) -> PrescriptionError:
+    return PrescriptionError(
+        (Violation("prescription file", asked, "a TOML file in UTF-8", remedy),)
+    )
+
+
+def _schema_violation(schema: object) -> Violation:
+    if schema is None:
+        asked, remedy = "nothing", f"write schema = {SCHEMA} as the first line"
+    elif isinstance(schema, int) and schema > SCHEMA:
+        asked = str(schema)
+        remedy = (
+            f"schema {schema} is newer than this stimloop, which reads schema {SCHEMA}: "
+            "update stimloop"
+        )
+    else:
+        asked, remedy = shown(schema), f"write schema = {SCHEMA}"
+    return Violation("schema", asked, str(SCHEMA), remedy)
+
+
+def _threshold_violations(asked: Prescription) -> Iterator[Violation]:
+    kind, threshold_uv = asked.controller.kind, asked.detector.threshold_uv
+    if threshold_uv is not None and asked.capture is not None:
+        yield Violation(
+            "detector.threshold_uv",
+            f"{threshold_uv:g} µV beside a [capture]",
+            "one of them",
+            "remove the threshold to capture it, or the table to keep it",
+        )
+    elif threshold_uv is None and asked.capture is None and kind != "continuous":
+        yield Violation(
+            "detector.threshold_uv",
+            "nothing",
+            f"a threshold for a controller of kind {kind}",
+            "add threshold_uv, or a [capture] that finds it",
+        )
+
+
+def _lower_violations(asked: Prescription) -> Iterator[Violation]:
+    dual = isinstance(asked.controller, DualThreshold)
+    capture = asked.capture
+    if capture is not None and (dual or capture.lower_percentile is not None):
+        lower = capture.lower_percentile
+        if not dual or lower is None or lower > capture.percentile:
+            yield Violation(
+                "capture.lower_percentile",
+                "nothing" if lower is None else f"{lower:g}",
+                f"0 to percentile, {capture.percentile:g}, for dual_threshold only",
+                "add or lower it" if dual else "remove it",
+            )
+    if not isinstance(asked.controller, DualThreshold):
+        return
+    lower_uv, upper_uv = asked.controller.lower_uv, asked.detector.threshold_uv
+    if capture is not None and lower_uv is not None:
+        yield Violation(
+            "controller.lower_uv",
+            f"{lower_uv:g} µV beside a [capture]",
+            "one of them",
+            "remove it: capture.lower_percentile finds the lower threshold",
+        )
+    elif upper_uv is not None and (lower_uv is None or lower_uv > upper_uv):
+        yield Violation(
+            "controller.lower_uv",
+            "nothing" if lower_uv is None else f"{lower_uv:g} µV",
+            f"0 to detector.threshold_uv, {upper_uv:g} µV",
+            "add the lower threshold" if lower_uv is None else "lower it",
+        )

@@ -1,0 +1,65 @@
+"""The kinds of value that a prescription's tables hold, each strict about what it takes."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from stimloop.violations import refusal
+from stimloop_hw.program import CASE
+
+CONTACTS = {**{str(number): 1 << number for number in range(15)}, "case": CASE}
+"""Bit of each contact's name in a program."""
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise refusal("a number", "write digits without quotes")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise refusal("a finite number", "write digits")
+    if isinstance(value, Decimal) and Decimal(repr(number)) != value:
+        raise refusal("a number of at most 15 digits", "round it")
+    return number
+
+
+def _whole_microamperes(value: float) -> float:
+    if (Fraction(Decimal(repr(value))) * 1000).denominator != 1:
+        raise refusal("at most three decimals (0.001 mA)", "round it")
+    return value
+
+
+def _contact(value: str) -> str:
+    if value not in CONTACTS:
+        raise refusal('"0" to "14" and "case"', "name a contact of the lead, in quotes")
+    return value
+
+
+def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise refusal("at least one contact", "name one")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Milliamperes = Annotated[Number, Field(ge=0, le=1_000_000), AfterValidator(_whole_microamperes)]
+Contacts = Annotated[
+    tuple[Annotated[str, AfterValidator(_contact)], ...],
+    Field(strict=False),
+    AfterValidator(_not_empty),
+]
+Percentile = Annotated[Number, Field(ge=0, le=100)]
+Milliseconds = Annotated[Number, Field(ge=0, le=3_600_000)]
+
+
+class Table(BaseModel):
+    """A table of the file: frozen, without coercion, without unknown keys."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")

@@ -1,0 +1,218 @@
+"""Replay: the samples of a record through today's code, step by step, compared bit for bit."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from stimloop import prescription as prescriptions
+from stimloop.errors import PrescriptionError, RecordError
+from stimloop.session import Session
+from stimloop.step import Latency, Step
+from stimloop_hw.messages import (
+    Event,
+    Limits,
+    Message,
+    Refused,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from stimloop.prescription import Prescription
+    from stimloop.record import Record
+    from stimloop.streams import EventKind
+    from stimloop_hw import Block
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where a replay first decides otherwise.
+
+    Attributes
+    ----------
+    step : int
+        Number of the tick, from 0.
+    t_us : int
+        Its device time, µs.
+    field : str
+        Which value of `Step`.
+    recorded, replayed : float
+    """
+
+    step: int
+    t_us: int
+    field: str
+    recorded: float
+    replayed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay found.
+
+    Attributes
+    ----------
+    steps : int
+        Ticks compared.
+    orders : int
+        Setpoints among them, as recorded.
+    first_difference : Difference or None
+    torn : tuple of str
+        Streams whose writer was killed before their end; no difference by itself.
+    """
+
+    steps: int
+    orders: int
+    first_difference: Difference | None
+    torn: tuple[str, ...]
+
+    @property
+    def identical(self) -> bool:
+        """Whether every tick compared was decided alike, to the bit."""
+        return self.first_difference is None
+
+
+class RecordedWire:
+    """A wire that plays a record and takes orders in silence.
+
+    Parameters
+    ----------
+    record : Record
+    follow_device : bool
+        Whether the device's statuses and refusals are played too. They answer the orders of the
+        record, so a replay with another prescription does without them.
+
+    Attributes
+    ----------
+    notices : deque of Message
+    event_ack, t_us, read_ns, arrived_ns : int
+    """
+
+    def __init__(self, record: Record, *, follow_device: bool) -> None:
+        self.notices: deque[Message] = deque()
+        self.event_ack = 0
+        self.t_us = 0
+        self.read_ns = 0
+        self.arrived_ns = 0
+        self._blocks = iter(record.blocks())
+        self._answers: deque[tuple[int, Message]] = deque()
+        self._started_us = 0
+        self._step = 0
+        for row in record.events():
+            if row.kind == "operator" and row.text == "start":
+                self._started_us = row.detail
+            elif row.kind == "refused" and follow_device:
+                refused = Refused(row.order, 0, row.code, row.detail)
+                self._answers.append((row.step, refused))
+            elif row.kind == "device" and follow_device:
+                self._answers.append((row.step, Event(0, row.t_us, row.code, row.detail)))
+        if follow_device:
+            self._answers.extend(record.statuses())
+            self._answers = deque(sorted(self._answers, key=lambda answer: answer[0]))
+
+    def sensed(self) -> Block | None:
+        """Next recorded block, with what the device had answered by then."""
+        block = next(self._blocks, None)
+        while self._answers and self._answers[0][0] <= self._step:
+            self.notices.append(self._answers.popleft()[1])
+        self._step += 1
+        if block is not None:
+            self.t_us = block.t_us
+        return block
+
+    def send(self, order: Message, expires_us: int | None = None) -> None:
+        """Nobody listens."""
+
+    def start(self, program_crc: int, lease_ms: int) -> int:  # noqa: ARG002  # of Wire
+        """The recorded device's time of the start, µs."""
+        return self._started_us
+
+
+class _Compared:
+    """Log of a replay: each step against the recorded one."""
+
+    def __init__(self, record: Record) -> None:
+        self._recorded = iter(record.steps())
+        self.steps = 0
+        self.orders = 0
+        self.difference: Difference | None = None
+
+    def step(self, step: Step) -> None:
+        recorded = next(self._recorded)
+        self.orders += recorded.sp > 0
+        if step != recorded and self.difference is None:
+            name = next(
+                field.name
+                for field in fields(Step)
+                if getattr(step, field.name) != getattr(recorded, field.name)
+            )
+            self.difference = Difference(
+                self.steps,
+                recorded.t_us,
+                name,
+                getattr(recorded, name),
+                getattr(step, name),
+            )
+        self.steps += 1
+
+    def sensed(self, block: Block) -> None:
+        """Samples are given, not compared."""
+
+    def latency(self, step_number: int, latency: Latency) -> None:
+        """Latency is never compared."""
+
+    def status(self, step_number: int, status: Status) -> None:
+        """Statuses are given, not compared."""
+
+    def event(
+        self,
+        step_number: int,
+        t_us: int,
+        kind: EventKind,
+        *,
+        order: int = 0,
+        code: int = 0,
+        detail: int = 0,
+        text: str = "",
+    ) -> None:
+        """Events follow from what is compared."""
+
+
+def replay_record(record: Record, other: Prescription | None = None) -> Replay:
+    """Put a record's samples through today's code.
+
+    Parameters
+    ----------
+    record : Record
+    other : Prescription, optional
+        Another prescription: what would it have decided on the same samples? The device is then
+        taken to follow every order.
+
+    Returns
+    -------
+    Replay
+
+    Raises
+    ------
+    PrescriptionError
+        If the device of the record does not allow the other prescription.
+    RecordError
+        If the record's own prescription is not readable any more.
+    """
+    limits = Limits(**record.session["limits"])
+    try:
+        own = prescriptions.loads(record.session["prescription"])
+    except PrescriptionError as problem:
+        raise RecordError(
+            f"the prescription in {record.directory} cannot be read by this release: {problem}"
+        ) from problem
+    prescription = own if other is None else other
+    program = prescription.program(limits)
+    compared = _Compared(record)
+    wire = RecordedWire(record, follow_device=other is None)
+    session = Session(wire, prescription, limits, program, compared)
+    for _ in range(record.whole_steps):
+        if session.step() is None:
+            break
+    return Replay(compared.steps, compared.orders, compared.difference, record.torn)

@@ -1,0 +1,270 @@
+"""The session: the journey of a sample from byte to order, read from top to bottom.
+
+One thread, no callbacks, no queue between samples and orders. No decision depends on a wall
+clock; the monotonic stamps go to the record's latency stream and nowhere else.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stimloop import assembly
+from stimloop.capture import ThresholdCapture
+from stimloop.errors import TherapyEnded
+from stimloop.governor import Governor, Order
+from stimloop.step import Bound, Latency, Step
+from stimloop.tables import DualThreshold
+from stimloop_dsp import Setting
+from stimloop_hw.messages import (
+    Event,
+    Heartbeat,
+    Refused,
+    Setpoint,
+    Status,
+)
+from stimloop_hw.vocabulary import EventCode, State
+
+if TYPE_CHECKING:
+    from stimloop.prescription import Prescription
+    from stimloop.seams import Log, Wire
+    from stimloop_dsp import Controller, Reading
+    from stimloop_hw import Block
+    from stimloop_hw.messages import Limits
+    from stimloop_hw.program import Program
+
+HEARTBEAT_US = 50_000
+"""Device time between two renewals of the lease, at least."""
+SETPOINT_LATEST_US = 100_000
+"""An order is void so long after the sample that it answers."""
+
+_RUNNING = frozenset({State.STIMULATING, State.HOLD, State.FALLBACK})
+
+
+class Session:
+    """Detector, controller and governor, and the state between two ticks.
+
+    Parameters
+    ----------
+    wire : Wire
+    prescription : Prescription
+    limits : Limits
+        What the device said of itself.
+    program : Program
+        What it has committed.
+    log : Log
+
+    Attributes
+    ----------
+    steps : int
+        Ticks decided.
+    stimulating : bool
+        The therapy was started.
+    ended : bool
+        The device's sensing has ended.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        prescription: Prescription,
+        limits: Limits,
+        program: Program,
+        log: Log,
+    ) -> None:
+        self.wire = wire
+        self.log = log
+        self.steps = 0
+        self.stimulating = False
+        self.ended = False
+        self._prescription = prescription
+        self._program = program
+        self._tick_us = assembly.tick_us(limits)
+        self._detector = assembly.detector(prescription, limits)
+        self._governor = Governor(program, limits, self._tick_us)
+        self._lease_ms = prescription.stimulation.lease_ms
+        self._beat_us = -HEARTBEAT_US
+        self._sp = 0
+        self._sent = Order(0, program.period_min_us, Bound.NONE)
+        self._sent_us = 0
+        self._lost = False
+        self._capture: ThresholdCapture | None = None
+        if prescription.capture is None:
+            threshold_uv = prescription.detector.threshold_uv or assembly.NEVER_UV
+            self._controller = self._controlled(threshold_uv, _lower_uv(prescription))
+        else:
+            self._capture = ThresholdCapture(prescription.capture, self._tick_us)
+
+    def _controlled(self, threshold_uv: float, lower_uv: float) -> Controller:
+        return assembly.controller(
+            self._prescription, self._program, self._tick_us, threshold_uv, lower_uv
+        )
+
+    def step(self) -> Step | None:
+        """Take one block of sensed samples through to one order.
+
+        Returns
+        -------
+        Step or None
+            None when the device's sensing has ended.
+
+        Raises
+        ------
+        LinkError
+            If the device is gone.
+        OrderRefused
+            If the device refuses to start.
+        TherapyEnded
+            If the device has ended the therapy by itself.
+        """
+        block = self.wire.sensed()
+        arrived_ns = self.wire.arrived_ns
+        self._heed_notices()
+        if block is None:
+            self.ended = True
+            return None
+        if self._capture is None and not self.stimulating:
+            self._start(block)
+        samples = np.frombuffer(block.samples_nv, np.int32).reshape(-1, block.channels)
+        decoded_ns = perf_counter_ns()
+        reading = self._detector.push(samples, block.first_index, block.t_us)
+        detected_ns = perf_counter_ns()
+        if self._capture is not None:
+            wanted, order = self._captured(reading)
+            controlled_ns = governed_ns = perf_counter_ns()
+        else:
+            wanted = self._controller.update(reading)
+            controlled_ns = perf_counter_ns()
+            order = self._governor.admit(wanted, reading.quality)
+            governed_ns = perf_counter_ns()
+        sp = self._send(order, block.t_us)
+        written_ns = perf_counter_ns()
+        step = Step(
+            reading.index,
+            block.t_us,
+            reading.level,
+            reading.active,
+            reading.active_ms,
+            reading.quality,
+            wanted.amplitude_ua,
+            wanted.period_us,
+            order.amplitude_ua,
+            order.period_us,
+            order.bound,
+            sp,
+        )
+        self.log.sensed(block)
+        self.log.step(step)
+        self.log.latency(
+            self.steps,
+            Latency(
+                self.wire.read_ns,
+                decoded_ns - arrived_ns,
+                detected_ns - decoded_ns,
+                controlled_ns - detected_ns,
+                governed_ns - controlled_ns,
+                written_ns - governed_ns,
+                written_ns - arrived_ns,
+            ),
+        )
+        self.steps += 1
+        return step
+
+    def _captured(self, reading: Reading) -> tuple[Setting, Order]:
+        """Threshold capture: nothing is wanted yet, and nothing ordered."""
+        assert self._capture is not None
+        if self._capture.push(reading):
+            threshold_uv, lower_uv = self._capture.thresholds_uv()
+            self._capture = None
+            self._detector.thresholds_uv = (threshold_uv, threshold_uv)
+            self._controller = self._controlled(threshold_uv, lower_uv)
+            found_uv = [threshold_uv]
+            if isinstance(self._prescription.controller, DualThreshold):
+                found_uv.append(lower_uv)
+            for code, value_uv in enumerate(found_uv):
+                self.log.event(
+                    self.steps,
+                    reading.t_us,
+                    "captured",
+                    code=code,
+                    detail=round(value_uv * 1000),
+                    text=f"{'lower ' * code}threshold {value_uv:.4g} µV: a calibration",
+                )
+        period_us = self._program.period_min_us
+        return Setting(0, period_us), Order(0, period_us, Bound.CAPTURE)
+
+    def _start(self, block: Block) -> None:
+        self._sent_us = self.wire.start(self._program.crc(), self._lease_ms)
+        self.stimulating = True
+        self.log.event(self.steps, block.t_us, "operator", detail=self._sent_us, text="start")
+
+    def _send(self, order: Order, t_us: int) -> int:
+        """Renew the lease and send what changed, or what the device did not get."""
+        if t_us - self._beat_us >= HEARTBEAT_US:
+            self._beat_us = t_us
+            beat = Heartbeat(self._lease_ms, 0, self.wire.event_ack)
+            self.wire.send(beat, t_us + SETPOINT_LATEST_US)
+        same = (
+            order.amplitude_ua == self._sent.amplitude_ua
+            and order.period_us == self._sent.period_us
+        )
+        if not self.stimulating or (same and not self._lost):
+            return 0
+        self._lost = False
+        self._sp += 1
+        self._sent = order
+        self._sent_us = t_us
+        self.wire.send(
+            Setpoint(self._sp, 0, order.amplitude_ua, order.period_us, 0),
+            t_us + SETPOINT_LATEST_US,
+        )
+        return self._sp
+
+    def _heed_notices(self) -> None:
+        """The device is the authority: go on from what it says."""
+        notices = self.wire.notices
+        while notices:
+            notice = notices.popleft()
+            match notice:
+                case Status():
+                    self.log.status(self.steps, notice)
+                    self._heed_status(notice)
+                case Refused():
+                    self.log.event(
+                        self.steps,
+                        self.wire.t_us,
+                        "refused",
+                        order=notice.order,
+                        code=notice.reason,
+                        detail=notice.detail,
+                    )
+                    self._lost = self._lost or notice.order == Setpoint.number
+                case Event():
+                    self.log.event(
+                        self.steps,
+                        notice.t_us,
+                        "device",
+                        code=notice.code,
+                        detail=notice.arg,
+                        text=EventCode(notice.code).name.lower()
+                        if notice.code in EventCode.__members__.values()
+                        else "",
+                    )
+
+    def _heed_status(self, status: Status) -> None:
+        if not self.stimulating or status.t_us <= self._sent_us:
+            return
+        if status.state not in _RUNNING:
+            raise TherapyEnded(State(status.state), status.faults)
+        if status.state != State.STIMULATING or status.last_sp != self._sp:
+            self._governor.rebase(status.amplitude_ua)
+            self._lost = True
+
+
+def _lower_uv(prescription: Prescription) -> float:
+    """Lower threshold of the one controller that has one, µV."""
+    table = prescription.controller
+    lower_uv = table.lower_uv if isinstance(table, DualThreshold) else None
+    return 0.0 if lower_uv is None else lower_uv

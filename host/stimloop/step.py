@@ -1,0 +1,84 @@
+"""What one control tick decided: the row of a session that a replay must reproduce."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, unique
+
+
+@unique
+class Bound(IntEnum):
+    """Which bound of the governor shaped an order, if any; the last one that acted."""
+
+    NONE = 0
+    RANGE = 1
+    SLEW = 2
+    STEP = 3
+    HELD = 4
+    SIGNAL_LOST = 5
+    CAPTURE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One control tick, from its last sample to its order.
+
+    Attributes
+    ----------
+    index : int
+        Index of the last sample.
+    t_us : int
+        Device time of that sample, µs.
+    level : float
+        The biomarker, in the detector's unit.
+    active : bool
+        Whether the detector sees the biomarker's burst.
+    active_ms : int
+        For how long, ms.
+    quality : int
+        `stimloop_dsp.Quality` of the reading.
+    wanted_ua, wanted_period_us : int
+        What the controller asked for.
+    admitted_ua, admitted_period_us : int
+        What the governor let through.
+    bound : int
+        `Bound` that made the difference.
+    sp : int
+        Number of the setpoint sent, 0 where none was.
+    """
+
+    index: int
+    t_us: int
+    level: float
+    active: bool
+    active_ms: int
+    quality: int
+    wanted_ua: int
+    wanted_period_us: int
+    admitted_ua: int
+    admitted_period_us: int
+    bound: int
+    sp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Where the time of one tick went, ns of a monotonic clock; never compared by a replay.
+
+    Attributes
+    ----------
+    read : int
+        The read that brought the block, waiting included.
+    decode, detect, control, govern, write : int
+        The stages from bytes in hand to the order's last byte written.
+    total : int
+        From bytes in hand to the order's last byte written: the sum of the stages after `read`.
+    """
+
+    read: int
+    decode: int
+    detect: int
+    control: int
+    govern: int
+    write: int
+    total: int

@@ -1,0 +1,261 @@
+"""The tables of a prescription: their keys, units, ranges, and how the values fit together.
+
+No device is needed to judge what stands here; `stimloop.gate` judges the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from stimloop.errors import Violation
+from stimloop.quantities import Contacts, Milliamperes, Milliseconds, Number, Percentile, Table
+from stimloop.violations import refusals, shown
+
+LEASE_MIN_MS = 500
+"""A shorter lease could end between two heartbeats of a busy host."""
+
+
+class Stimulation(Table):
+    """The envelope that is committed to the device.
+
+    Attributes
+    ----------
+    amplitude_ma, amplitude_min_ma : float
+        Upper and lower limit of the amplitude, mA, in steps of 0.001 mA. A continuous
+        prescription delivers the upper one. Zero is allowed besides.
+    pulse_width_us : int
+        Width of the cathodic phase, µs.
+    rate_hz : float
+        Pulses per second; becomes the nearest period that the device has.
+    slew_ma_per_s : float
+        Fastest change of the amplitude, mA/s.
+    fallback_ma : float
+        Amplitude that the device keeps when the host falls silent, mA: 0 or within the limits.
+    lease_ms : int
+        The device ends the therapy so long after the last sign of the host, ms, >= 500.
+    cathodes, anodes : tuple of str
+        ``"0"`` to ``"14"`` and ``"case"``; no contact is both.
+    """
+
+    amplitude_ma: Milliamperes
+    amplitude_min_ma: Milliamperes = 0.0
+    pulse_width_us: int = Field(gt=0, le=1_000_000)
+    rate_hz: Number = Field(gt=0)
+    slew_ma_per_s: Milliamperes = Field(gt=0)
+    fallback_ma: Milliamperes = 0.0
+    lease_ms: int = Field(default=2000, ge=LEASE_MIN_MS)
+    cathodes: Contacts
+    anodes: Contacts
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        found = [
+            Violation(
+                f"stimulation.{key}",
+                f"{value:g} mA",
+                f"0 to amplitude_ma, {self.amplitude_ma:g} mA",
+                f"lower {key} or raise amplitude_ma",
+            )
+            for key, value in (
+                ("amplitude_min_ma", self.amplitude_min_ma),
+                ("fallback_ma", self.fallback_ma),
+            )
+            if value > self.amplitude_ma
+        ]
+        if 0 < self.fallback_ma < self.amplitude_min_ma <= self.amplitude_ma:
+            found.append(
+                Violation(
+                    "stimulation.fallback_ma",
+                    f"{self.fallback_ma:g} mA",
+                    f"0, or at least amplitude_min_ma, {self.amplitude_min_ma:g} mA",
+                    "fall back to 0, or to an amplitude of the therapy",
+                )
+            )
+        for key, names in (("cathodes", self.cathodes), ("anodes", self.anodes)):
+            if len(set(names)) < len(names):
+                found.append(
+                    Violation(
+                        f"stimulation.{key}",
+                        shown(names),
+                        "each contact once",
+                        "remove the repetition",
+                    )
+                )
+        both = [name for name in self.cathodes if name in self.anodes]
+        if both:
+            found.append(
+                Violation(
+                    "stimulation.anodes",
+                    f"{shown(both)}, which are cathodes too",
+                    "other contacts than the cathodes",
+                    "choose for each contact what it is",
+                )
+            )
+        if found:
+            raise refusals(found)
+        return self
+
+
+class Detector(Table):
+    """The beta detector; its level is shown and recorded whatever the controller.
+
+    Attributes
+    ----------
+    channel : int
+        Sensing channel.
+    band_hz : tuple of float
+        Lower and upper edge of the band-pass, Hz.
+    order : int
+        Order of the band-pass, 1 to 4; a higher one has steeper edges and more delay.
+    smoothing : {'moving_average', 'one_pole'}
+        Smoother of the rectified signal.
+    smooth_ms : float
+        Its length or time constant, ms.
+    threshold_uv : float or None
+        Active above this, µV; None where `Capture` finds it or nothing needs one.
+    release_uv : float or None
+        Inactive at or below this, µV, up to `threshold_uv`, which it is if not given.
+    onset_ms, termination_ms : float
+        How long the level must stay above, or below, before the decision changes, ms.
+    blanking_ms : float
+        How long a decision stands at least, ms.
+    saturation_uv : float or None
+        Samples beyond ± this are held, µV; the device's range if not given.
+    """
+
+    channel: int = Field(default=0, ge=0)
+    band_hz: tuple[Number, Number] = Field(default=(13.0, 35.0), strict=False)
+    order: int = Field(default=2, ge=1, le=4)
+    smoothing: Literal["moving_average", "one_pole"] = "moving_average"
+    smooth_ms: Milliseconds = 400.0
+    threshold_uv: Number | None = Field(default=None, gt=0)
+    release_uv: Number | None = Field(default=None, ge=0)
+    onset_ms: Milliseconds = 0.0
+    termination_ms: Milliseconds = 0.0
+    blanking_ms: Milliseconds = 0.0
+    saturation_uv: Number | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        found = []
+        low, high = self.band_hz
+        if not 0 < low < high:
+            found.append(
+                Violation(
+                    "detector.band_hz",
+                    shown(self.band_hz),
+                    "0 < lower < upper",
+                    "write the lower edge first",
+                )
+            )
+        if self.release_uv is not None and self.release_uv > (self.threshold_uv or 0.0):
+            found.append(
+                Violation(
+                    "detector.release_uv",
+                    f"{self.release_uv:g} µV",
+                    "at most threshold_uv, and only with it",
+                    "lower release_uv, or remove it: the threshold then serves both ways",
+                )
+            )
+        if found:
+            raise refusals(found)
+        return self
+
+
+class Capture(Table):
+    """How a threshold is found: sense without stimulating, then take a percentile.
+
+    Attributes
+    ----------
+    seconds : float
+        For how long, up to an hour.
+    percentile : float
+        Of the level, 0 to 100: the threshold, the upper one, or the setpoint.
+    lower_percentile : float or None
+        Of the level: the lower threshold of a dual_threshold controller.
+    """
+
+    seconds: Number = Field(gt=0, le=3600)
+    percentile: Percentile
+    lower_percentile: Percentile | None = None
+
+
+class Continuous(Table):
+    """One amplitude, whatever the level says."""
+
+    kind: Literal["continuous"]
+
+
+class OnOff(Table):
+    """Up while the detector is active, down while it is not.
+
+    Attributes
+    ----------
+    ramp_up_ms, ramp_down_ms : float
+        Time from the lower to the upper limit, and back, ms.
+    """
+
+    kind: Literal["on_off"]
+    ramp_up_ms: Milliseconds = 250.0
+    ramp_down_ms: Milliseconds = 250.0
+
+
+class DualThreshold(Table):
+    """Up above the detector's threshold, down below a lower one, hold between.
+
+    Attributes
+    ----------
+    ramp_up_ms, ramp_down_ms : float
+        Time from the lower to the upper limit, and back, ms.
+    lower_uv : float or None
+        Lower threshold, µV; None where `Capture` finds it.
+    """
+
+    kind: Literal["dual_threshold"]
+    ramp_up_ms: Milliseconds = 250.0
+    ramp_down_ms: Milliseconds = 250.0
+    lower_uv: Number | None = Field(default=None, ge=0)
+
+
+class Proportional(Table):
+    """Amplitude in proportion to the normalised error, (level - threshold) / threshold.
+
+    Attributes
+    ----------
+    kp_ma : float
+        Amplitude per unit of error, mA.
+    """
+
+    kind: Literal["proportional"]
+    kp_ma: Number = Field(gt=0)
+
+
+class ProportionalIntegral(Table):
+    """Amplitude by the normalised error and its integral.
+
+    Attributes
+    ----------
+    kp_ma : float
+        Amplitude per unit of error, mA.
+    ti_s : float
+        Time in which a constant error doubles its own output, s.
+    """
+
+    kind: Literal["proportional_integral"]
+    kp_ma: Number = Field(gt=0)
+    ti_s: Number = Field(gt=0)
+
+
+CONTROLLERS: tuple[type[Table], ...] = (
+    Continuous,
+    OnOff,
+    DualThreshold,
+    Proportional,
+    ProportionalIntegral,
+)
+Controller = Annotated[
+    Continuous | OnOff | DualThreshold | Proportional | ProportionalIntegral,
+    Field(discriminator="kind"),
+]
