@@ -1,6 +1,8 @@
 # make demo | make test | make check | make cover     (a .venv is made on first use)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-CORE := $(wildcard */*/*.pyx */*/*.pxd dsp/kernels/*.h)
+PYX := $(wildcard */*/*.pyx)
+CORE := $(PYX) $(wildcard */*/*.pxd dsp/kernels/*.h)
+MODULES := $(foreach f,$(PYX),$(notdir $(patsubst %/,%,$(dir $f))).$(basename $(notdir $f)))
 
 demo: .venv
 	stimloop demo
@@ -13,8 +15,7 @@ check: .venv
 	ruff format --check .
 	cython-lint --max-line-length 96 $(filter %.pyx %.pxd,$(CORE))
 	mypy
-	stubtest stimloop_dsp stimloop_hw stimloop_sim \
-		--mypy-config-file pyproject.toml --allowlist stubtest.txt
+	stubtest $(MODULES) --mypy-config-file pyproject.toml --allowlist stubtest.txt
 	lint-imports
 	codespell
 

@@ -1,6 +1,7 @@
 """Build of the Cython modules; TRACE=1 builds them line-traced, for coverage."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 from Cython.Build import cythonize
@@ -20,7 +21,7 @@ def component(package: str, folder: str) -> Extension:
         f"{package}.*",
         [f"{folder}/{package}/*.pyx"],
         include_dirs=["dsp/kernels", np.get_include()],
-        depends=["dsp/kernels/*.h"],
+        depends=[str(path) for path in Path("dsp/kernels").glob("*.h")],
         extra_compile_args=flags,
         define_macros=macros,
     )

@@ -1,0 +1,367 @@
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stimloop import prescription, tables
+from stimloop.errors import PrescriptionError
+from stimloop.gate import nearest_period_us
+from stimloop_dsp import CONTROLLERS
+from stimloop_hw.messages import Limits
+from stimloop_hw.program import CASE, Mode, Program
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
+
+LIMITS = Limits(
+    channel=0,
+    channels=1,
+    amplitude_unit=0,
+    amplitude_max_ua=25_500,
+    amplitude_step_ua=100,
+    width_min_us=20,
+    width_max_us=450,
+    width_step_us=10,
+    period_min_us=4_000,
+    period_max_us=500_000,
+    period_step_us=10,
+    interphase_us=30,
+    recharge_ratio=1,
+    charge_max_nc=1_795,
+    density_max_nc_cm2=30_000,
+    contact_area_um2=5_984_734,
+    slew_max_ua_s=25_000,
+    lease_max_ms=10_000,
+    sense_channels=2,
+    sense_rate_hz=250,
+    sense_block=5,
+    sense_range_uv=5_000,
+)
+
+CHARGE = "stimulation.amplitude_ma × pulse_width_us"
+TIMING = "stimulation.rate_hz × pulse_width_us"
+
+TEXT = """\
+schema = 1
+name = "whole"
+[stimulation]
+amplitude_ma = 3.1
+amplitude_min_ma = 0.5
+pulse_width_us = 60
+rate_hz = 130
+slew_ma_per_s = 12.0
+fallback_ma = 0.5
+lease_ms = 2000
+cathodes = ["1", "2"]
+anodes = ["case"]
+[detector]
+channel = 0
+band_hz = [17, 23.0]
+threshold_uv = 6.5
+[controller]
+kind = "on_off"
+"""
+
+
+def refused(text: str, limits: Limits | None = None) -> PrescriptionError:
+    if limits is None:
+        with pytest.raises(PrescriptionError) as caught:
+            prescription.loads(text)
+    else:
+        asked = prescription.loads(text)
+        with pytest.raises(PrescriptionError) as caught:
+            asked.check(limits)
+    return caught.value
+
+
+def changed(old: str, new: str, text: str = TEXT) -> str:
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+def test_a_program_carries_the_prescription_in_the_devices_integers() -> None:
+    assert prescription.loads(TEXT).program(LIMITS) == Program(
+        mode=Mode.TRAIN,
+        amplitude_min_ua=500,
+        amplitude_max_ua=3100,
+        width_us=60,
+        period_min_us=7690,
+        period_max_us=7690,
+        slew_ua_s=12_000,
+        fallback_ua=500,
+        cathodes=0b110,
+        anodes=CASE,
+    )
+
+
+def test_the_text_is_kept_to_the_letter_for_the_record() -> None:
+    assert prescription.loads(TEXT).source == TEXT
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_fits_the_simulated_implant(path: Path) -> None:
+    prescription.load(path).check(LIMITS)
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 3
+
+
+def test_every_controller_of_the_signal_library_can_be_prescribed_and_no_other() -> None:
+    kinds = {get_args(table.model_fields["kind"].annotation)[0] for table in tables.CONTROLLERS}
+    assert kinds == set(CONTROLLERS)
+
+
+@given(st.integers(min_value=0, max_value=25_500))
+def test_decimals_become_microamperes_exactly(microamperes: int) -> None:
+    written = str(Decimal(microamperes) / 1000)
+    text = changed("amplitude_ma = 3.1", f"amplitude_ma = {written}")
+    text = text.replace("amplitude_min_ma = 0.5\n", "").replace("fallback_ma = 0.5\n", "")
+    limits = replace(LIMITS, amplitude_step_ua=1, charge_max_nc=10**6, density_max_nc_cm2=10**9)
+    assert prescription.loads(text).program(limits).amplitude_max_ua == microamperes
+
+
+@given(st.decimals(min_value="0.001", max_value="10000", places=3), st.integers(1, 1000))
+def test_the_period_is_the_nearest_that_the_device_has(rate_hz: Decimal, step_us: int) -> None:
+    period_us = nearest_period_us(float(rate_hz), step_us)
+    assert period_us % step_us == 0
+    assert abs(Fraction(10**6) / Fraction(rate_hz) - period_us) <= Fraction(step_us, 2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("amplitude_ma = 3.1", "amplitude_ma = 3.0001", "stimulation.amplitude_ma"),
+        (
+            "amplitude_ma = 3.1",
+            "amplitude_ma = 3.1000000000000000001",
+            "stimulation.amplitude_ma",
+        ),
+        ("amplitude_ma = 3.1", "amplitude_ma = nan", "stimulation.amplitude_ma"),
+        ("amplitude_ma = 3.1", "amplitude_ma = inf", "stimulation.amplitude_ma"),
+        ("amplitude_ma = 3.1", "amplitude_ma = 1e400", "stimulation.amplitude_ma"),
+        ("amplitude_ma = 3.1", "amplitude_ma = true", "stimulation.amplitude_ma"),
+        ("amplitude_ma = 3.1", 'amplitude_ma = "3.1"', "stimulation.amplitude_ma"),
+        ("amplitude_ma = 3.1", "amplitude_ma = -3.1", "stimulation.amplitude_ma"),
+        ("amplitude_ma = 3.1\n", "", "stimulation.amplitude_ma"),
+        ("amplitude_min_ma = 0.5", "amplitude_min_ma = 4", "stimulation.amplitude_min_ma"),
+        ("fallback_ma = 0.5", "fallback_ma = 3.2", "stimulation.fallback_ma"),
+        ("fallback_ma = 0.5", "fallback_ma = 0.4", "stimulation.fallback_ma"),
+        ("pulse_width_us = 60", "pulse_width_us = 60.0", "stimulation.pulse_width_us"),
+        ("pulse_width_us = 60", "pulse_width_us = true", "stimulation.pulse_width_us"),
+        ("rate_hz = 130", "rate_hz = 0", "stimulation.rate_hz"),
+        ("slew_ma_per_s = 12.0", "slew_ma_per_s = 0.0", "stimulation.slew_ma_per_s"),
+        ("lease_ms = 2000", "lease_ms = 499", "stimulation.lease_ms"),
+        ('["1", "2"]', "[]", "stimulation.cathodes"),
+        ('["1", "2"]', '["1", "1"]', "stimulation.cathodes"),
+        ('["1", "2"]', '["1", "15"]', "stimulation.cathodes[1]"),
+        ('["1", "2"]', "[1]", "stimulation.cathodes[0]"),
+        ('["1", "2"]', '["1", "case"]', "stimulation.anodes"),
+        ("band_hz = [17, 23.0]", "band_hz = [23.0, 17]", "detector.band_hz"),
+        ("band_hz = [17, 23.0]", "band_hz = [17]", "detector.band_hz[1]"),
+        ("threshold_uv = 6.5", "threshold_uv = 6.5\norder = 5", "detector.order"),
+        ("threshold_uv = 6.5", "threshold_uv = 6.5\nrelease_uv = 6.6", "detector.release_uv"),
+        ("threshold_uv = 6.5\n", "", "detector.threshold_uv"),
+        (
+            "threshold_uv = 6.5",
+            'threshold_uv = 6.5\nsmoothing = "median"',
+            "detector.smoothing",
+        ),
+        ('kind = "on_off"', 'kind = "onoff"', "controller.kind"),
+        ('kind = "on_off"', "ramp_up_ms = 1", "controller"),
+        ('kind = "on_off"', 'kind = "on_off"\nkp_ma = 1', "controller.kp_ma"),
+        ('kind = "on_off"', 'kind = "proportional"', "controller.kp_ma"),
+        ('kind = "on_off"', 'kind = "dual_threshold"', "controller.lower_uv"),
+        (
+            'kind = "on_off"',
+            'kind = "dual_threshold"\nlower_uv = 7',
+            "controller.lower_uv",
+        ),
+        (
+            "[controller]",
+            "[capture]\nseconds = 5\npercentile = 50\n[controller]",
+            "detector.threshold_uv",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_the_name_of_its_key(
+    old: str, new: str, field: str
+) -> None:
+    assert refused(changed(old, new)).violations[0].field == field
+
+
+@pytest.mark.parametrize(
+    ("percentiles", "kind", "field"),
+    [
+        ("percentile = 75", 'kind = "dual_threshold"', "capture.lower_percentile"),
+        (
+            "percentile = 75\nlower_percentile = 80",
+            'kind = "dual_threshold"',
+            "capture.lower_percentile",
+        ),
+        (
+            "percentile = 75\nlower_percentile = 25",
+            'kind = "on_off"',
+            "capture.lower_percentile",
+        ),
+        (
+            "percentile = 75\nlower_percentile = 25",
+            'kind = "dual_threshold"\nlower_uv = 3',
+            "controller.lower_uv",
+        ),
+    ],
+)
+def test_a_captured_lower_threshold_belongs_to_dual_threshold_control(
+    percentiles: str, kind: str, field: str
+) -> None:
+    text = changed("threshold_uv = 6.5", f"[capture]\nseconds = 5\n{percentiles}")
+    assert [v.field for v in refused(changed('kind = "on_off"', kind, text)).violations] == [
+        field
+    ]
+
+
+def test_a_misspelt_key_is_refused_with_the_nearest_one() -> None:
+    error = refused(changed("threshold_uv", "treshold_uv"))
+    assert "detector.treshold_uv" in str(error)
+    assert "write threshold_uv, if that is meant" in str(error)
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    text = changed("rate_hz = 130", "rate_hz = 300")
+    text = changed("slew_ma_per_s = 12.0", "slew_ma_per_s = 30", text)
+    text = changed("channel = 0", "channel = 2", text)
+    text = changed("[17, 23.0]", "[17, 125]", text)
+    error = refused(text, LIMITS)
+    assert [violation.field for violation in error.violations] == [
+        "stimulation.rate_hz",
+        "stimulation.slew_ma_per_s",
+        "detector.channel",
+        "detector.band_hz",
+    ]
+    assert all(violation.sentence in str(error) for violation in error.violations)
+
+
+def test_eleven_microcoulombs_are_refused_with_the_amplitude_that_would_do() -> None:
+    text = changed("amplitude_ma = 3.1", "amplitude_ma = 25.5")
+    error = refused(changed("pulse_width_us = 60", "pulse_width_us = 450", text), LIMITS)
+    charge = error.violations[0]
+    assert charge.field == CHARGE
+    assert "11475 nC" in charge.asked
+    assert "1795 nC" in charge.allowed
+    assert "at 450 µs use at most 3.9 mA" in charge.remedy
+    at_that = changed("amplitude_ma = 25.5", "amplitude_ma = 3.9", text)
+    prescription.loads(changed("width_us = 60", "width_us = 450", at_that)).check(LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("limits", "text", "field"),
+    [
+        ({"amplitude_max_ua": 3000}, TEXT, "stimulation.amplitude_ma"),
+        ({"amplitude_step_ua": 200}, TEXT, "stimulation.amplitude_ma"),
+        ({"amplitude_unit": 1}, TEXT, "stimulation.amplitude_ma"),
+        ({"width_min_us": 70}, TEXT, "stimulation.pulse_width_us"),
+        ({"width_step_us": 50}, TEXT, "stimulation.pulse_width_us"),
+        ({"period_min_us": 8000}, TEXT, "stimulation.rate_hz"),
+        ({"recharge_ratio": 200}, TEXT, TIMING),
+        ({"charge_max_nc": 185}, TEXT, CHARGE),
+        ({"density_max_nc_cm2": 3107}, TEXT, CHARGE),
+        ({"slew_max_ua_s": 11_999}, TEXT, "stimulation.slew_ma_per_s"),
+        ({"lease_max_ms": 1999}, TEXT, "stimulation.lease_ms"),
+        ({"sense_channels": 0}, TEXT, "detector.channel"),
+        ({"sense_rate_hz": 46}, TEXT, "detector.band_hz"),
+        (
+            {},
+            changed("threshold_uv = 6.5", "threshold_uv = 6.5\nsaturation_uv = 5001"),
+            "detector.saturation_uv",
+        ),
+    ],
+)
+def test_what_the_device_does_not_allow_is_refused_by_the_name_of_its_key(
+    limits: dict[str, int], text: str, field: str
+) -> None:
+    error = refused(text, replace(LIMITS, **limits))
+    assert error.violations[0].field == field
+    with pytest.raises(PrescriptionError):
+        prescription.loads(text).program(replace(LIMITS, **limits))
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"charge_max_nc": 186},
+        {"density_max_nc_cm2": 3108},
+        {"amplitude_max_ua": 3100},
+        {"recharge_ratio": 126},
+        {"slew_max_ua_s": 12_000},
+        {"lease_max_ms": 2000},
+        {"period_min_us": 7690, "period_max_us": 7690},
+    ],
+)
+def test_what_the_device_just_allows_passes(limits: dict[str, int]) -> None:
+    prescription.loads(TEXT).check(replace(LIMITS, **limits))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            changed("schema = 1", "schema = 2"),
+            "schema 2 is newer than this stimloop, which reads",
+        ),
+        (changed("schema = 1\n", ""), "write schema = 1 as the first line"),
+        (changed("schema = 1", "schema = true"), "asked true"),
+        (changed("rate_hz = 130", "rate_hz = 130 Hz"), "line 7"),
+        (changed('kind = "on_off"', 'kind = "on_off'), "line 18"),
+        ("schema = [", "line 1"),
+        (f"schema = 1\nx = {'[' * 5000}", "nesting"),
+        (changed("amplitude_ma = 3.1", "amplitude_ma = 1e99999999999999999999"), "beyond all"),
+        ("", "write schema = 1"),
+    ],
+)
+def test_a_text_that_is_no_prescription_is_refused_in_one_sentence(
+    text: str, words: str
+) -> None:
+    error = refused(text)
+    assert words in str(error)
+    assert len(error.violations) == 1
+
+
+def test_a_file_that_is_missing_or_no_text_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(PrescriptionError, match=r"no\.toml .*check the name"):
+        prescription.load(tmp_path / "no.toml")
+    with pytest.raises(PrescriptionError, match="check the name"):
+        prescription.load(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b'schema = 1\nname = "\xe9"')
+    with pytest.raises(PrescriptionError, match="byte 19 is not UTF-8"):
+        prescription.load(tmp_path / "latin.toml")
+
+
+def test_a_prescription_cannot_be_changed() -> None:
+    asked = prescription.loads(TEXT)
+    with pytest.raises(ValueError, match="frozen"):
+        asked.stimulation.amplitude_ma = 9.0  # type: ignore[misc]
+
+
+VALUES = st.one_of(
+    st.integers(),
+    st.floats().map(repr),
+    st.sampled_from(
+        ["true", '"x"', "[]", "[1, 2]", '["case"]', "{}", "1979-05-27", "inf", "''"]
+    ),
+)
+
+
+@given(st.sampled_from([line for line in TEXT.splitlines() if "=" in line]), VALUES)
+def test_whatever_stands_in_a_line_passes_or_is_refused_but_never_fails(
+    line: str, value: object
+) -> None:
+    text = changed(line, f"{line.split(' = ', maxsplit=1)[0]} = {value}")
+    with suppress(PrescriptionError):
+        prescription.loads(text).program(LIMITS)

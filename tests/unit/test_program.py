@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from zlib import crc32
+
+from hypothesis import given
+from tests.peer import DBS, PROGRAM
+from tests.strategies import programs
+
+from stimloop_hw.program import ENTRY, Parameter, Program
+
+
+@given(programs(DBS))
+def test_a_program_survives_its_entries(program: Program) -> None:
+    values = {Parameter(n): value for n, _, value in ENTRY.iter_unpack(program.entries())}
+    assert Program.of(values) == program
+
+
+def test_every_field_is_a_parameter_and_every_parameter_a_field() -> None:
+    assert [f.name.upper() for f in fields(Program)] == [p.name for p in Parameter]
+
+
+def test_a_programs_name_is_the_crc_of_its_entries() -> None:
+    assert PROGRAM.crc() == crc32(PROGRAM.entries())
+
+
+def test_any_changed_parameter_changes_the_name() -> None:
+    names = {PROGRAM.crc(), PROGRAM.crc(channel=1)}
+    for field in fields(Program):
+        names.add(replace(PROGRAM, **{field.name: getattr(PROGRAM, field.name) ^ 1}).crc())
+    assert len(names) == 2 + len(fields(Program))
+
+
+def test_the_numbers_of_the_parameters_are_frozen() -> None:
+    assert [p.value for p in Parameter] == list(range(1, 11))
+    assert PROGRAM.entries()[:7].hex() == "01000000000000"
