@@ -202,7 +202,7 @@ def test_too_much_charge_is_refused_with_the_charge_asked_and_allowed(
     ("url", "sentence"),
     [
         ("sim://dsb", "did you mean 'dbs'"),
-        ("sim://dbs?patient=defaul", "default"),
+        ("sim://dbs?patient=default2", "default"),
         ("sim://dbs?sed=1", "did you mean 'seed'"),
         ("sim://dbs?seed=x", "whole number"),
         ("sim://dbs?recording=/nowhere.npy&rate=1000", "/nowhere.npy"),
