@@ -132,3 +132,15 @@ def test_the_demonstration_shortens_bursts_with_less_energy(tmp_path: Path) -> N
     assert adaptive["teed_relative"] < 0.5
     assert adaptive["long_bursts_per_min"] < off["long_bursts_per_min"]
     assert (tmp_path / "demo" / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_on_off_stimulation_does_what_the_published_one_did(seed: int, tmp_path: Path) -> None:
+    """Two of the ten seeds of docs/on_off.md; `benchmarks/on_off_table.py` does them all."""
+    arms = demonstrate(tmp_path / "demo", seconds=600, seed=seed)["arms"]
+    off, adaptive = arms["off"], arms["adaptive"]
+    assert 0.35 <= adaptive["time_on_fraction"] <= 0.50
+    assert adaptive["long_bursts_per_min"] <= 0.4 * off["long_bursts_per_min"]
+    assert adaptive["teed_relative"] <= 0.35
+    for arm in arms.values():
+        assert (arm["lost_samples"], arm["refused"], arm["net_charge_nc"]) == (0, 0, 0)

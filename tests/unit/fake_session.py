@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tests import device
 
 from stimloop.recorder import Recorder
 from stimloop.step import Latency, Step
 from stimloop_hw import Block
 from stimloop_hw.messages import (
     Identity,
-    Limits,
     Setpoint,
     Status,
 )
@@ -25,30 +26,7 @@ if TYPE_CHECKING:
 RATE_HZ, COUNT, TICK_US = 250, 5, 20_000
 WIDTH_US, PERIOD_US, AMPLITUDE_UA = 60, 7690, 3000
 
-LIMITS = Limits(
-    channel=0,
-    channels=1,
-    amplitude_unit=0,
-    amplitude_max_ua=25_500,
-    amplitude_step_ua=100,
-    width_min_us=20,
-    width_max_us=450,
-    width_step_us=10,
-    period_min_us=4_000,
-    period_max_us=500_000,
-    period_step_us=10,
-    interphase_us=30,
-    recharge_ratio=1,
-    charge_max_nc=1_795,
-    density_max_nc_cm2=30_000,
-    contact_area_um2=5_984_734,
-    slew_max_ua_s=25_000,
-    lease_max_ms=10_000,
-    sense_channels=2,
-    sense_rate_hz=RATE_HZ,
-    sense_block=COUNT,
-    sense_range_uv=5_000,
-)
+LIMITS = replace(device.LIMITS, sense_channels=2)
 IDENTITY = Identity(
     version=1,
     build=5,

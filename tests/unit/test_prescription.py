@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import device
 
 from stimloop import prescription, tables
 from stimloop.errors import PrescriptionError
@@ -20,30 +21,7 @@ from stimloop_hw.program import CASE, Mode, Program
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
 
-LIMITS = Limits(
-    channel=0,
-    channels=1,
-    amplitude_unit=0,
-    amplitude_max_ua=25_500,
-    amplitude_step_ua=100,
-    width_min_us=20,
-    width_max_us=450,
-    width_step_us=10,
-    period_min_us=4_000,
-    period_max_us=500_000,
-    period_step_us=10,
-    interphase_us=30,
-    recharge_ratio=1,
-    charge_max_nc=1_795,
-    density_max_nc_cm2=30_000,
-    contact_area_um2=5_984_734,
-    slew_max_ua_s=25_000,
-    lease_max_ms=10_000,
-    sense_channels=2,
-    sense_rate_hz=250,
-    sense_block=5,
-    sense_range_uv=5_000,
-)
+LIMITS = replace(device.LIMITS, sense_channels=2)
 
 CHARGE = "stimulation.amplitude_ma × pulse_width_us"
 TIMING = "stimulation.rate_hz × pulse_width_us"
