@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from hypothesis import given
@@ -16,8 +16,10 @@ from stimloop import prescription, tables
 from stimloop.errors import PrescriptionError
 from stimloop.gate import nearest_period_us
 from stimloop_dsp import CONTROLLERS
-from stimloop_hw.messages import Limits
 from stimloop_hw.program import CASE, Mode, Program
+
+if TYPE_CHECKING:
+    from stimloop_hw.messages import Limits
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
 
