@@ -4,13 +4,13 @@ PYX := $(wildcard */*/*.pyx)
 CORE := $(PYX) $(wildcard */*/*.pxd dsp/kernels/*.h)
 MODULES := $(foreach f,$(PYX),$(notdir $(patsubst %/,%,$(dir $f))).$(basename $(notdir $f)))
 
-demo: .venv
+demo: .venv/installed
 	stimloop demo
 
-test: .venv
+test: .venv/installed
 	pytest
 
-check: .venv
+check: .venv/installed
 	ruff check .
 	ruff format --check .
 	cython-lint --max-line-length 96 $(filter %.pyx %.pxd,$(CORE))
@@ -19,14 +19,17 @@ check: .venv
 	lint-imports
 	codespell
 
-cover: .venv
+cover: .venv/installed
 	TRACE=1 pip install --quiet --force-reinstall --no-deps --editable .
 	pytest --cov
 	@touch setup.py
 
-.venv: pyproject.toml setup.py $(CORE)
-	test -d $@ || python3 -m venv $@
+.venv: .venv/installed
+
+# A stamp of its own: a venv whose installation failed is not mistaken for a finished one.
+.venv/installed: pyproject.toml setup.py $(CORE)
+	test -d .venv || python3 -m venv .venv
 	pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-.PHONY: demo test check cover
+.PHONY: demo test check cover .venv

@@ -19,6 +19,7 @@ LIMITS = Limits(
     charge_max_nc=1_795,
     density_max_nc_cm2=30_000,
     contact_area_um2=5_984_734,
+    contacts=4,
     slew_max_ua_s=25_000,
     lease_max_ms=10_000,
     sense_channels=1,

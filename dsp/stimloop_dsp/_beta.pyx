@@ -46,8 +46,8 @@ cdef class BetaDetector:
     instance belongs to one thread.
 
     The decision stands at inactive until the filters have settled (``Quality.WARMUP``). Over a
-    gap in the samples (``Quality.GAP``) filters and decision keep their state; the runs toward
-    onset or termination and ``active_ms`` begin anew.
+    gap in the samples (``Quality.GAP``) filters and decision keep their state, but count as
+    unsettled again; the runs toward onset or termination and ``active_ms`` begin anew.
 
     Parameters
     ----------
@@ -94,6 +94,7 @@ cdef class BetaDetector:
     cdef Py_ssize_t _rows
     cdef int _channel
     cdef int64_t _warmup
+    cdef int64_t _settled_at
     cdef int64_t _seen
     cdef int64_t _next_index
     cdef readonly str unit
@@ -223,6 +224,7 @@ cdef class BetaDetector:
 
         if self._seen and first_index != self._next_index:
             flags |= GAP
+            self._settled_at = self._seen + self._warmup
             self._hysteresis.run = 0
             self._hysteresis.lasted = 0
         samples = <const int *> cnp.PyArray_DATA(block) + self._channel
@@ -233,7 +235,7 @@ cdef class BetaDetector:
                 self._run(samples, columns)
         self._seen += self._rows
         self._next_index = first_index + self._rows
-        if self._seen <= self._warmup:
+        if self._seen <= self._settled_at:
             flags |= WARMUP
         if self._envelope._single.held != held:
             flags |= HELD
@@ -273,6 +275,7 @@ cdef class BetaDetector:
         self._rows = 0
         self._seen = 0
         self._next_index = 0
+        self._settled_at = self._warmup
         self._hysteresis.active = False
         self._hysteresis.run = 0
         self._hysteresis.lasted = 0

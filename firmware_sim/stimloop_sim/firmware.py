@@ -76,6 +76,9 @@ class Firmware:
         self._table_crc = table_crc
         self._deframer = Deframer(table_crc)
         self._limits = self._describe_limits()
+        self._build = Build.UNSIGNED | Build.SIMULATED
+        if front_end.source.remaining is not None:
+            self._build |= Build.RECORDING
         self._session = 0
         self._seq_out = 0
         self._seq_in = 0
@@ -109,6 +112,7 @@ class Firmware:
             charge_max_nc=p.charge_max_nc,
             density_max_nc_cm2=p.density_max_nc_cm2,
             contact_area_um2=p.contact_area_um2,
+            contacts=p.contacts,
             slew_max_ua_s=p.slew_max_ua_s,
             lease_max_ms=p.lease_max_ms,
             sense_channels=len(self.front_end.source.channels),
@@ -181,11 +185,11 @@ class Firmware:
             therapy.lease_left_ms(self.now_us),
             self._deframer.received & 0xFFFFFFFF,
             self._deframer.damaged & 0xFFFFFFFF,
-            self.foreign,
-            self.repeated,
-            self.stale,
-            self.refused,
-            self.outbox.samples_dropped,
+            self.foreign & 0xFFFFFFFF,
+            self.repeated & 0xFFFFFFFF,
+            self.stale & 0xFFFFFFFF,
+            self.refused & 0xFFFFFFFF,
+            self.outbox.samples_dropped & 0xFFFFFFFF,
         )
 
     # The wire ------------------------------------------------------------------------------
@@ -298,7 +302,7 @@ class Firmware:
             session = crc32(hello.nonce + nonce + device_id)
         identity = Identity(
             VERSION,
-            Build.UNSIGNED | Build.SIMULATED,
+            self._build,
             ResetCause.POWER_ON,
             self.profile.model.encode().ljust(16, b"\0"),
             self.profile.firmware,

@@ -58,6 +58,7 @@ class Orders:
         """A new host begins: what the old one staged is void, what it started runs out."""
         self._staged = None
         self._therapy.abandon()
+        self._front_end.halt()
 
     def obey(self, order: Message, now_us: int) -> Outcome:
         """Carry out one order.

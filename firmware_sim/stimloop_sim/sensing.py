@@ -67,7 +67,7 @@ class FrontEnd:
     def configure(self, config: StreamConfig) -> Breach | None:
         """Start, change or end the stream."""
         if config.rate_hz == 0:
-            self.streaming = False
+            self.halt()
             return None
         count = len(self.source.channels)
         if not 0 < config.mask < 1 << count:
@@ -76,12 +76,17 @@ class FrontEnd:
             return Breach(Refusal.OUTSIDE_ENVELOPE, self.source.fs_hz)
         if config.block != self.block:
             return Breach(Refusal.OUTSIDE_ENVELOPE, self.block)
-        self._flags = 0
+        self.halt()
         self._columns = [k for k in range(count) if config.mask >> k & 1]
-        self._pending.clear()
-        self._pending_count = 0
         self.streaming = True
         return None
+
+    def halt(self) -> None:
+        """End the stream, and forget the block that was being gathered."""
+        self.streaming = False
+        self._pending.clear()
+        self._pending_count = 0
+        self._flags = 0
 
     def samples_to_block(self) -> int:
         """How many samples complete the block that is being gathered."""

@@ -74,8 +74,9 @@ class Tty:
 
     def close(self) -> None:
         """Unplug."""
-        if self._link is not None and self._link.is_symlink():
-            self._link.unlink()
+        link = self._link
+        if link is not None and link.is_symlink() and str(link.readlink()) == self.path:
+            link.unlink()
         os.close(self._master)
         os.close(self._slave)
 
@@ -120,7 +121,7 @@ class TcpPort:
             data = self._client.recv(4096)
         except BlockingIOError:
             return b""
-        except ConnectionError:
+        except OSError:
             data = b""
         if not data:
             self._drop_client()
@@ -134,7 +135,7 @@ class TcpPort:
             return self._client.send(data)
         except BlockingIOError:
             return 0
-        except ConnectionError:
+        except OSError:
             self._drop_client()
             return len(data)
 

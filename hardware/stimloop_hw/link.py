@@ -88,7 +88,7 @@ class Link:
         What arrived beside samples and answers (Status, Event, Refused), for the session to
         drain.
     event_ack : int
-        The latest Event heard, for the heartbeat to acknowledge.
+        The latest Event surely heard, for the heartbeat to acknowledge.
     read_ns, arrived_ns : int
         Duration of the read that brought the latest bytes, and when it returned.
     """
@@ -110,6 +110,8 @@ class Link:
         self._seq = int.from_bytes(os.urandom(2), "little")
         self._session = 0
         self._ends_at: int | None = None
+        self._heard: set[int] = set()
+        self._acknowledgeable = 0
         self._stream_size = SMALLEST_ON_WIRE
         self._waited_us = 0
 
@@ -158,6 +160,8 @@ class Link:
         self._session = 0
         self.t_us = 0
         self.event_ack = 0
+        self._acknowledgeable = 0
+        self._heard.clear()
         self._ends_at = None
         self.blocks = BlockQueue()
         self._stream_size = SMALLEST_ON_WIRE
@@ -206,6 +210,7 @@ class Link:
 
     def stream(self, mask: int, rate_hz: int, block: int) -> Status:
         """Start the sensing stream: `block` samples of the channels in `mask` at a time."""
+        self.blocks = BlockQueue()
         status = self.request(StreamConfig(mask, rate_hz, block), Status)
         payload = Sensed.layout.size + 4 * block * mask.bit_count()
         self._stream_size = wire_size(payload)
@@ -460,9 +465,17 @@ class Link:
     def _notice(self, message: Message) -> None:
         """Keep what the session must see; an Event, which is repeated, once."""
         if isinstance(message, Event):
-            if message.event <= self.event_ack:
+            if message.event <= self.event_ack or message.event in self._heard:
                 return
-            self.event_ack = message.event
+            self._heard.add(message.event)
             if message.code == EventCode.SENSING_ENDED:
                 self._ends_at = message.arg
+        elif isinstance(message, Status):
+            # Each Status is followed by all unacknowledged events. Only what was heard before
+            # the previous one is acknowledged: what came damaged has been repeated since.
+            self.event_ack, self._acknowledgeable = (
+                self._acknowledgeable,
+                max(self._heard, default=self._acknowledgeable),
+            )
+            self._heard = {event for event in self._heard if event > self.event_ack}
         self.notices.append(message)

@@ -171,6 +171,7 @@ class Limits(Message):
     charge_max_nc: U32
     density_max_nc_cm2: U32
     contact_area_um2: U32
+    contacts: U8
     slew_max_ua_s: U32
     lease_max_ms: U32
     sense_channels: U8

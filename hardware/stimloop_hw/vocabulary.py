@@ -50,6 +50,7 @@ class Build(IntFlag):
     UNSIGNED = 1
     DEVKEY = 2
     SIMULATED = 4
+    RECORDING = 8
 
 
 class SensedFlag(IntFlag):

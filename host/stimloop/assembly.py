@@ -24,6 +24,10 @@ NEVER_UV = 1e9
 """Threshold of a detector that has none (yet): no level reaches it."""
 
 
+BELOW_RAIL_UV = 1.0
+"""A converter clips to its range exactly: a sample this close to it is saturated, µV."""
+
+
 def tick_us(limits: Limits) -> int:
     """Control tick of a device: one stream block, µs."""
     return limits.sense_block * 1_000_000 // limits.sense_rate_hz
@@ -55,7 +59,7 @@ def detector(prescription: Prescription, limits: Limits) -> BetaDetector:
         onset_ms=table.onset_ms,
         termination_ms=table.termination_ms,
         blanking_ms=table.blanking_ms,
-        saturation_uv=table.saturation_uv or limits.sense_range_uv,
+        saturation_uv=table.saturation_uv or limits.sense_range_uv - BELOW_RAIL_UV,
     )
 
 

@@ -54,7 +54,7 @@ class ThresholdCapture:
         Raises
         ------
         CaptureError
-            If too few readings could be trusted.
+            If too few readings could be trusted, or nothing was sensed.
         """
         if len(self._levels) < LEAST_SHARE * self._seen:
             raise CaptureError(
@@ -64,4 +64,8 @@ class ThresholdCapture:
         upper = self._capture.percentile
         lower = self._capture.lower_percentile
         values = np.percentile(self._levels, [upper, upper if lower is None else lower])
+        if not values[0] > 0:
+            raise CaptureError(
+                "nothing was sensed during the threshold capture; check electrode and channel"
+            )
         return float(values[0]), float(values[1])

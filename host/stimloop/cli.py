@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output has left; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return commands.FAILED
-    except (StimloopError, ValueError) as problem:
+    except (StimloopError, ValueError, OSError) as problem:
         print(f"stimloop: {problem}", file=sys.stderr)
         return commands.FAILED
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stimloop import prescription as prescriptions
+from stimloop.errors import CaptureError
 from stimloop.record import Record
 from stimloop.report import write_report
 from stimloop.run import run_session
@@ -66,8 +67,19 @@ def prescription_text(arm: str, threshold_uv: float | None = None) -> str:
 
 
 def level_percentile_uv(record: Record, percentile: float) -> float:
-    """Percentile of a session's settled level, µV."""
+    """Percentile of a session's settled level, µV.
+
+    Raises
+    ------
+    CaptureError
+        If the session was too short for its filters to settle.
+    """
     settled = (record.column("steps", "quality") & Quality.WARMUP.value) == 0
+    if not settled.any():
+        raise CaptureError(
+            "the session ended before the detector's filters had settled; ask for longer, "
+            "some seconds at least"
+        )
     return float(np.percentile(record.column("steps", "level")[settled], percentile))
 
 

@@ -85,10 +85,13 @@ class TherapyEnded(StimloopError):
     """
 
     def __init__(self, state: State, faults: int) -> None:
-        cause = f"with the fault {Fault(faults)!s}" if faults else "since its lease ran out"
+        if faults:
+            cause = f"with the fault {Fault(faults)!s}"
+        else:
+            cause = "without a fault: somebody stopped it, or its lease ran out"
         super().__init__(
-            f"the device has ended the therapy {cause} and is {state.name} now; look at the "
-            "host's load and the cable, then start a new session"
+            f"the device has ended the therapy {cause}; it is {state.name} now. Look at it, at "
+            "the cable and at the host's load, then start a new session"
         )
         self.state = state
         self.faults = faults

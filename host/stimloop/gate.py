@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _UM2_PER_CM2 = 10**8
 
+LONGEST_TICK_MS = 50
+"""A device holds after 150 ms without a heartbeat, and takes 100 ms of slew at a time."""
+
 
 def violations(prescription: Prescription, limits: Limits) -> Iterator[Violation]:
     """Find everything that the device does not allow.
@@ -44,6 +47,7 @@ def violations(prescription: Prescription, limits: Limits) -> Iterator[Violation
     yield from _period(asked, limits)
     yield from _charge(asked, limits)
     yield from _times(asked, limits)
+    yield from _contacts(asked, limits)
     yield from _sensing(prescription.detector, limits)
 
 
@@ -190,6 +194,18 @@ def _times(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
         )
 
 
+def _contacts(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
+    for key, names in (("cathodes", asked.cathodes), ("anodes", asked.anodes)):
+        missing = [name for name in names if name != "case" and int(name) >= limits.contacts]
+        if missing:
+            yield Violation(
+                f"stimulation.{key}",
+                ", ".join(missing),
+                f'"0" to "{limits.contacts - 1}" and "case"',
+                "choose contacts that the lead has",
+            )
+
+
 def _sensing(asked: Detector, limits: Limits) -> Iterator[Violation]:
     if asked.channel >= limits.sense_channels:
         yield Violation(
@@ -206,10 +222,18 @@ def _sensing(asked: Detector, limits: Limits) -> Iterator[Violation]:
             f"below {nyquist_hz:g} Hz, half the sensing rate",
             "lower the upper edge",
         )
-    if asked.saturation_uv is not None and asked.saturation_uv > limits.sense_range_uv:
+    if asked.saturation_uv is not None and asked.saturation_uv >= limits.sense_range_uv:
         yield Violation(
             "detector.saturation_uv",
             f"{asked.saturation_uv:g} µV",
-            f"at most {limits.sense_range_uv} µV, where the device clips",
+            f"below {limits.sense_range_uv} µV, where the device clips",
             "lower it, or remove it to use that range",
+        )
+    tick_ms = Fraction(1000 * limits.sense_block, limits.sense_rate_hz)
+    if tick_ms > LONGEST_TICK_MS:
+        yield Violation(
+            "the device's block",
+            f"{float(tick_ms):g} ms, the control tick",
+            f"at most {LONGEST_TICK_MS} ms, or its lease and slew cannot be kept",
+            "let the device send shorter blocks (block_ms= of a sim:// URL)",
         )

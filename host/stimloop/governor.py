@@ -22,6 +22,7 @@ SIGNAL_LOST_US = 2_000_000
 """Without a trustworthy sample for so long, the fallback amplitude is ordered."""
 
 _UNTRUSTED = (Quality.HELD | Quality.SATURATED | Quality.ARTEFACT | Quality.GAP).value
+_WARMUP = Quality.WARMUP.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Governor:
         self._position_na = 0
         self._period_us = program.period_min_us
         self._untrusted_us = 0
+        self._settled = False
 
     def rebase(self, amplitude_ua: int) -> None:
         """Go on from what the device delivers, where it did not follow the orders.
@@ -88,11 +90,15 @@ class Governor:
         Order
         """
         untrusted = int(quality) & _UNTRUSTED
-        self._untrusted_us = self._untrusted_us + self._tick_us if untrusted else 0
+        # Filters that settle again and again after gaps are no signal either.
+        unsettled = self._settled and int(quality) & _WARMUP
+        self._settled = self._settled or quality == Quality.OK
+        lost = untrusted or unsettled
+        self._untrusted_us = self._untrusted_us + self._tick_us if lost else 0
         if self._untrusted_us >= SIGNAL_LOST_US:
             amplitude_ua, period_us = self._program.fallback_ua, self._period_us
             bound = Bound.SIGNAL_LOST
-        elif self._untrusted_us or not _is_whole(wanted):
+        elif untrusted or not _is_whole(wanted):
             return Order(self._quantised_ua(), self._period_us, Bound.HELD)
         else:
             amplitude_ua, period_us = wanted.amplitude_ua, wanted.period_us

@@ -156,7 +156,7 @@ class Recorder:
         self._write("events", self._events, _transposed)
 
     def flush(self) -> None:
-        """Write everything that waits.
+        """Write everything that waits: what a step heeded before the step.
 
         Raises
         ------
@@ -164,9 +164,9 @@ class Recorder:
             If it cannot be written. What waits stays, and is tried again.
         """
         self._write("sensed", self._sensed, _sensed_columns)
-        self._write("steps", self._steps, lambda rows: _transposed(map(_step_values, rows)))
         self._write("status", self._status, lambda rows: _numbered(rows, _status_values))
         self._write("events", self._events, _transposed)
+        self._write("steps", self._steps, lambda rows: _transposed(map(_step_values, rows)))
         self._write("latency", self._latency, lambda rows: _numbered(rows, _latency_values))
 
     def close(self) -> None:

@@ -198,7 +198,8 @@ def replay_record(record: Record, other: Prescription | None = None) -> Replay:
     PrescriptionError
         If the device of the record does not allow the other prescription.
     RecordError
-        If the record's own prescription is not readable any more.
+        If the record's own prescription is not readable any more, or the other one senses a
+        channel that was not recorded.
     """
     limits = Limits(**record.session["limits"])
     try:
@@ -208,6 +209,11 @@ def replay_record(record: Record, other: Prescription | None = None) -> Replay:
             f"the prescription in {record.directory} cannot be read by this release: {problem}"
         ) from problem
     prescription = own if other is None else other
+    if prescription.detector.channel != own.detector.channel:
+        raise RecordError(
+            f"channel {prescription.detector.channel} was not recorded, only channel "
+            f"{own.detector.channel}; replay with a prescription for that one"
+        )
     program = prescription.program(limits)
     compared = _Compared(record)
     wire = RecordedWire(record, follow_device=other is None)

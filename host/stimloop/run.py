@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stimloop import assembly
+from stimloop import prescription as prescriptions
+from stimloop.errors import PrescriptionError, Violation
+from stimloop.interrupt import Interrupt
 from stimloop.programming import program_device
 from stimloop.recorder import Recorder
 from stimloop.session import Session
@@ -21,6 +24,14 @@ if TYPE_CHECKING:
 
 SIMULATED_S = 60.0
 """How long a session on a simulated patient lasts if nobody says."""
+
+
+_CHANGED = Violation(
+    "the prescription",
+    "one that was changed or made in Python",
+    "what load or loads gave, since its text is what the record keeps",
+    "change the text and read it with stimloop.prescription.loads",
+)
 
 
 def fresh_directory(stem: str = "stimloop") -> Path:
@@ -70,8 +81,10 @@ def run_session(
     Notes
     -----
     However it ends, the device was told to stop; where it could not be told, its lease runs
-    out. A keyboard interrupt is an ordinary end.
+    out. SIGINT and SIGTERM are looked at between two steps and are an ordinary end.
     """
+    if not prescription.source or prescriptions.loads(prescription.source) != prescription:
+        raise PrescriptionError((_CHANGED,))
     directory = fresh_directory() if directory is None else Path(directory)
     with Link.open(url) as link:
         identity = link.hello()
@@ -90,40 +103,39 @@ def run_session(
             "rate_hz": limits.sense_rate_hz,
             "channels": 1,
         }
-        if seconds is None and identity.build & Build.SIMULATED and "recording=" not in url:
+        build = Build(identity.build)
+        if seconds is None and Build.SIMULATED in build and Build.RECORDING not in build:
             seconds = SIMULATED_S
-        with Recorder.create(directory, description) as recorder:
+        with Recorder.create(directory, description) as recorder, Interrupt() as interrupt:
             program = program_device(link, prescription, limits)
             mask = 1 << prescription.detector.channel
             link.stream(mask, limits.sense_rate_hz, limits.sense_block)
             session = Session(link, prescription, limits, program, recorder)
             try:
-                _drive(session, seconds, tick_us, on_progress)
-            except KeyboardInterrupt:
-                link.stop(StopMode.GROUND)
-                recorder.event(session.steps, link.t_us, "operator", text="interrupt")
+                _drive(session, interrupt, seconds, on_progress)
+                link.stop(StopMode.GROUND if interrupt.requested else StopMode.RAMP)
+                request = "interrupt" if interrupt.requested else "stop"
+                recorder.event(session.steps, link.t_us, "operator", text=request)
+                _record_rest(link, recorder, session.steps)
             except BaseException as problem:
                 _try_to_stop(link)
                 recorder.event(session.steps, link.t_us, "note", text=str(problem))
                 raise
-            else:
-                link.stop(StopMode.RAMP)
-            recorder.event(session.steps, link.t_us, "operator", text="stop")
-            _record_rest(link, recorder, session.steps)
     return directory
 
 
 def _drive(
     session: Session,
+    interrupt: Interrupt,
     seconds: float | None,
-    tick_us: int,
     on_progress: Callable[[float], None] | None,
 ) -> None:
-    """Step until the time is over or sensing ends."""
+    """Step until the time is over, sensing ends, or somebody asks to end."""
+    tick_us = session.tick_us
     wanted = None if seconds is None else max(1, round(seconds * 1e6 / tick_us))
     ticks_per_s = max(1, 1_000_000 // tick_us)
     done = 0
-    while wanted is None or done < wanted:
+    while not interrupt.requested and (wanted is None or done < wanted):
         if session.step() is None:
             return
         done += session.stimulating

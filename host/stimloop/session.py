@@ -6,6 +6,7 @@ clock; the monotonic stamps go to the record's latency stream and nowhere else.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from stimloop.errors import TherapyEnded
 from stimloop.governor import Governor, Order
 from stimloop.step import Bound, Latency, Step
 from stimloop.tables import DualThreshold
-from stimloop_dsp import Setting
+from stimloop_dsp import Quality, Setting
 from stimloop_hw.messages import (
     Event,
     Heartbeat,
@@ -25,7 +26,7 @@ from stimloop_hw.messages import (
     Setpoint,
     Status,
 )
-from stimloop_hw.vocabulary import EventCode, State
+from stimloop_hw.vocabulary import EventCode, SensedFlag, State
 
 if TYPE_CHECKING:
     from stimloop.prescription import Prescription
@@ -40,6 +41,7 @@ HEARTBEAT_US = 50_000
 SETPOINT_LATEST_US = 100_000
 """An order is void so long after the sample that it answers."""
 
+_SATURATED = SensedFlag.SATURATED.value
 _RUNNING = frozenset({State.STIMULATING, State.HOLD, State.FALLBACK})
 
 
@@ -62,8 +64,8 @@ class Session:
         Ticks decided.
     stimulating : bool
         The therapy was started.
-    ended : bool
-        The device's sensing has ended.
+    tick_us : int
+        Control tick, µs.
     """
 
     def __init__(
@@ -78,28 +80,28 @@ class Session:
         self.log = log
         self.steps = 0
         self.stimulating = False
-        self.ended = False
         self._prescription = prescription
         self._program = program
-        self._tick_us = assembly.tick_us(limits)
+        self.tick_us = assembly.tick_us(limits)
         self._detector = assembly.detector(prescription, limits)
-        self._governor = Governor(program, limits, self._tick_us)
+        self._governor = Governor(program, limits, self.tick_us)
         self._lease_ms = prescription.stimulation.lease_ms
         self._beat_us = -HEARTBEAT_US
         self._sp = 0
         self._sent = Order(0, program.period_min_us, Bound.NONE)
         self._sent_us = 0
         self._lost = False
+        self._unsure = False
         self._capture: ThresholdCapture | None = None
         if prescription.capture is None:
             threshold_uv = prescription.detector.threshold_uv or assembly.NEVER_UV
             self._controller = self._controlled(threshold_uv, _lower_uv(prescription))
         else:
-            self._capture = ThresholdCapture(prescription.capture, self._tick_us)
+            self._capture = ThresholdCapture(prescription.capture, self.tick_us)
 
     def _controlled(self, threshold_uv: float, lower_uv: float) -> Controller:
         return assembly.controller(
-            self._prescription, self._program, self._tick_us, threshold_uv, lower_uv
+            self._prescription, self._program, self.tick_us, threshold_uv, lower_uv
         )
 
     def step(self) -> Step | None:
@@ -123,13 +125,15 @@ class Session:
         arrived_ns = self.wire.arrived_ns
         self._heed_notices()
         if block is None:
-            self.ended = True
             return None
         if self._capture is None and not self.stimulating:
             self._start(block)
+            arrived_ns = perf_counter_ns()  # what the start took is no latency of a tick
         samples = np.frombuffer(block.samples_nv, np.int32).reshape(-1, block.channels)
         decoded_ns = perf_counter_ns()
         reading = self._detector.push(samples, block.first_index, block.t_us)
+        if block.flags & _SATURATED:
+            reading = replace(reading, quality=reading.quality | Quality.SATURATED)
         detected_ns = perf_counter_ns()
         if self._capture is not None:
             wanted, order = self._captured(reading)
@@ -215,7 +219,7 @@ class Session:
         self._lost = False
         self._sp += 1
         self._sent = order
-        self._sent_us = t_us
+        self._sent_us = max(self._sent_us, t_us)
         self.wire.send(
             Setpoint(self._sp, 0, order.amplitude_ua, order.period_us, 0),
             t_us + SETPOINT_LATEST_US,
@@ -240,7 +244,7 @@ class Session:
                         code=notice.reason,
                         detail=notice.detail,
                     )
-                    self._lost = self._lost or notice.order == Setpoint.number
+                    self._unsure = self._unsure or notice.order == Setpoint.number
                 case Event():
                     self.log.event(
                         self.steps,
@@ -258,9 +262,12 @@ class Session:
             return
         if status.state not in _RUNNING:
             raise TherapyEnded(State(status.state), status.faults)
-        if status.state != State.STIMULATING or status.last_sp != self._sp:
+        # Until its deadline an order may still be on its way.
+        missed = status.last_sp != self._sp and status.t_us > self._sent_us + SETPOINT_LATEST_US
+        if status.state != State.STIMULATING or missed or self._unsure:
             self._governor.rebase(status.amplitude_ua)
             self._lost = True
+            self._unsure = False
 
 
 def _lower_uv(prescription: Prescription) -> float:

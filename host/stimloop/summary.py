@@ -10,7 +10,7 @@ import numpy as np
 from stimloop import gate, prescription
 from stimloop.step import Latency
 from stimloop_dsp import MISSING, find_bursts, find_peak, summarise
-from stimloop_hw.vocabulary import Refusal, SensedFlag
+from stimloop_hw.vocabulary import Build, Refusal, SensedFlag
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,7 +35,7 @@ class Summary:
     record : str
         Directory of the record.
     unsigned : bool
-        Always true: no order or status of this release carries a signature.
+        Whether the device took and gave messages without a signature.
     seconds, capture_seconds : float
         Length of the therapy part and of what was sensed before it, lost samples included, s.
     samples, lost_samples : int
@@ -139,7 +139,7 @@ def summarize(record: Record, *, burst_threshold_uv: float | None = None) -> Sum
     samples = int(counts[started:].sum())
     return Summary(
         record=str(record.directory),
-        unsigned=True,
+        unsigned=bool(record.session["identity"]["build"] & Build.UNSIGNED),
         seconds=float((counts + lost)[started:].sum() / rate_hz),
         capture_seconds=float((counts + lost)[:started].sum() / rate_hz),
         samples=samples,

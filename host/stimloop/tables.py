@@ -183,7 +183,7 @@ class Capture(Table):
 
 
 class Continuous(Table):
-    """One amplitude, whatever the level says."""
+    """One amplitude, whatever the level says, as long as the samples can be trusted."""
 
     kind: Literal["continuous"]
 

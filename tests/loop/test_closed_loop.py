@@ -109,6 +109,37 @@ def test_the_loop_closes_on_a_human_recording(tmp_path: Path, recordings: Path) 
     assert stimloop.replay_record(record).identical
 
 
+def test_a_signal_at_the_rails_drives_no_therapy(
+    tmp_path: Path, prescription_file: Callable[..., Path]
+) -> None:
+    t_s = np.arange(5_000) / 250
+    np.save(tmp_path / "rails.npy", 5_000 * np.sign(np.sin(2 * np.pi * 20 * t_s + 0.1)))
+    url = f"sim://dbs?recording={tmp_path / 'rails.npy'}&rate=250"
+    prescription = stimloop.load_prescription(prescription_file())
+    directory = stimloop.run_session(prescription, url, directory=tmp_path / "record")
+    summary = stimloop.summarize(stimloop.Record.open(directory))
+    assert summary.samples == 5_000
+    assert summary.time_on_fraction == 0
+
+
+def test_blocks_too_long_for_lease_and_slew_are_refused(
+    tmp_path: Path, prescription_file: Callable[..., Path]
+) -> None:
+    prescription = stimloop.load_prescription(prescription_file())
+    with pytest.raises(ValueError, match=r"block_ms=.*URL"):
+        stimloop.run_session(prescription, "sim://dbs?block_ms=100", directory=tmp_path / "r")
+
+
+def test_a_prescription_that_is_not_what_its_text_says_is_not_run(
+    tmp_path: Path, prescription_file: Callable[..., Path]
+) -> None:
+    prescription = stimloop.load_prescription(prescription_file())
+    lower = prescription.stimulation.model_copy(update={"amplitude_ma": 1.0})
+    changed = prescription.model_copy(update={"stimulation": lower})
+    with pytest.raises(ValueError, match="its text is what the record keeps"):
+        stimloop.run_session(changed, "sim://dbs", seconds=1, directory=tmp_path / "record")
+
+
 def test_the_18_hz_peak_of_a_human_recording_is_found_by_a_session(
     tmp_path: Path, recordings: Path
 ) -> None:

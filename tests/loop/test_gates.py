@@ -19,8 +19,6 @@ from stimloop_hw.messages import (
 )
 from stimloop_hw.program import CASE, Mode, Program
 
-TICK_US = 20_000
-
 PROGRAMS = st.builds(
     lambda minimum, span, slew, width, period, longer: Program(
         mode=Mode.TRAIN,
@@ -53,18 +51,18 @@ WANTED = st.lists(
 
 
 @settings(max_examples=60)
-@given(PROGRAMS, WANTED)
+@given(PROGRAMS, WANTED, st.sampled_from([4, 20, 48]))
 def test_whatever_the_governor_admits_the_firmware_accepts(
-    program: Program, wanted: list[tuple[int, int, Quality]]
+    program: Program, wanted: list[tuple[int, int, Quality]], block_ms: int
 ) -> None:
-    with Link.open("sim://dbs?seed=1") as link:
+    with Link.open(f"sim://dbs?seed=1&block_ms={block_ms}") as link:
         link.hello()
         limits = link.limits()
         link.request(Stage(1, program.entries()), Staged)
         link.request(Commit(1, program.crc()), Committed, link.t_us + 1_000_000)
         link.stream(1, limits.sense_rate_hz, limits.sense_block)
         link.start(program.crc(), 2_000)
-        governor = Governor(program, limits, TICK_US)
+        governor = Governor(program, limits, block_ms * 1000)
         for sp, (amplitude_ua, period_us, quality) in enumerate(wanted, 1):
             block = link.sensed()
             assert block is not None

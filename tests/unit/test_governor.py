@@ -136,6 +136,23 @@ def test_a_bad_sample_holds_and_a_lost_signal_leads_to_the_fallback() -> None:
     assert later[-1].bound is Bound.SIGNAL_LOST
 
 
+def test_filters_that_never_settle_again_lead_to_the_fallback_too() -> None:
+    governor = Governor(program(), LIMITS, TICK_US)
+    orders(governor, 1_000, 10)
+    wanted = Setting(1_000, 7_690)
+    for _ in range(SIGNAL_LOST_US // TICK_US + 20):
+        governor.admit(wanted, Quality.GAP)
+        last = governor.admit(wanted, Quality.WARMUP)
+    assert (last.amplitude_ua, last.bound) == (0, Bound.SIGNAL_LOST)
+
+
+def test_filters_that_settle_for_the_first_time_are_waited_for() -> None:
+    governor = Governor(program(), LIMITS, TICK_US)
+    for _ in range(SIGNAL_LOST_US // TICK_US + 20):
+        last = governor.admit(Setting(1_000, 7_690), Quality.WARMUP)
+    assert last.amplitude_ua == 1_000
+
+
 def test_a_good_sample_ends_the_wait_for_a_lost_signal() -> None:
     governor = Governor(program(), LIMITS, TICK_US)
     orders(governor, 1_000, 10)

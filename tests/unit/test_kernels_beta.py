@@ -150,7 +150,18 @@ def test_a_gap_is_flagged_and_the_filters_keep_their_state() -> None:
     got = gapped.push(block[250:], 251, 0)
     assert (wanted.quality, got.quality) == (Quality.OK, Quality.GAP)
     assert (got.level, got.active, got.index) == (wanted.level, wanted.active, 500)
-    assert gapped.push(block[:5], 501, 0).quality == Quality.OK
+
+
+def test_after_a_gap_the_filters_have_to_settle_again() -> None:
+    block = beta_nv(1000)
+    detector = BetaDetector(FS_HZ, 10)
+    settling = 0
+    while detector.push(block[:1], settling, 0).quality & Quality.WARMUP:
+        settling += 1
+    detector.push(block[:500], settling + 1, 0)
+    index = settling + 600
+    assert detector.push(block[:settling], index, 0).quality == Quality.GAP | Quality.WARMUP
+    assert detector.push(block[:1], index + settling, 0).quality == Quality.OK
 
 
 @pytest.mark.parametrize("first_index", [0, 249, 251, 10_000])

@@ -287,7 +287,21 @@ def test_a_recording_is_heard_to_its_last_sample_and_then_ends(
         assert link.sensed() is None
         events = [n for n in link.notices if isinstance(n, Event)]
         assert [(e.code, e.arg) for e in events] == [(EventCode.SENSING_ENDED, samples)]
-        assert link.event_ack == events[0].event
+
+
+def test_an_event_is_acknowledged_when_those_before_it_had_another_chance() -> None:
+    link, port = cabled()
+    link.hello()
+    status = port.bench.firmware.status()
+    first, second = (Event(k, 0, EventCode.FAULT, 0) for k in (1, 2))
+    link._notice(second)  # the first one came damaged
+    link._notice(status)
+    assert link.event_ack == 0
+    link._notice(first)
+    link._notice(second)
+    link._notice(status)
+    assert link.event_ack == 2
+    assert [notice for notice in link.notices if isinstance(notice, Event)] == [second, first]
 
 
 def test_a_status_asked_for_while_samples_stream_costs_none(link: Link) -> None:

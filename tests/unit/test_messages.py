@@ -25,6 +25,7 @@ from stimloop_hw.messages import (
     Pong,
     Sensed,
     Stop,
+    Stopped,
     canonical_text,
     message,
 )
@@ -63,16 +64,18 @@ FROZEN: list[Message] = [
         charge_max_nc=0x24232221,
         density_max_nc_cm2=0x28272625,
         contact_area_um2=0x2C2B2A29,
-        slew_max_ua_s=0x302F2E2D,
-        lease_max_ms=0x34333231,
-        sense_channels=0x35,
-        sense_rate_hz=0x3736,
-        sense_block=0x38,
-        sense_range_uv=0x3C3B3A39,
+        contacts=0x2D,
+        slew_max_ua_s=0x31302F2E,
+        lease_max_ms=0x35343332,
+        sense_channels=0x36,
+        sense_rate_hz=0x3837,
+        sense_block=0x39,
+        sense_range_uv=0x3D3C3B3A,
     ),
     Ping(token=0x04030201, host_ns=0x0C0B0A0908070605),
     Pong(0x04030201, 0x0C0B0A0908070605, 0x14131211100F0E0D, 0x1C1B1A1918171615),
     Stop(mode=0x01),
+    Stopped(0x01, 0x0908070605040302),
 ]
 FROZEN_NUMBERS = {
     Hello: 0x01,
@@ -82,8 +85,18 @@ FROZEN_NUMBERS = {
     Ping: 0x0E,
     Pong: 0x0F,
     Stop: 0x10,
+    Stopped: 0x90,
 }
-FROZEN_SIZES = {Hello: 26, Identity: 59, GetLimits: 1, Limits: 60, Ping: 12, Pong: 28, Stop: 1}
+FROZEN_SIZES = {
+    Hello: 26,
+    Identity: 59,
+    GetLimits: 1,
+    Limits: 61,
+    Ping: 12,
+    Pong: 28,
+    Stop: 1,
+    Stopped: 9,
+}
 
 
 @given(any_message())
@@ -141,8 +154,8 @@ def test_the_messages_that_any_two_ends_can_read_are_frozen(sent: Message) -> No
     assert sent.encode() == bytes(range(1, 1 + FROZEN_SIZES[kind]))
 
 
-def test_every_message_below_10_is_among_the_frozen() -> None:
-    assert {n for n in MESSAGES if n <= 0x10} == set(FROZEN_NUMBERS.values())
+def test_every_message_up_to_10_and_its_acknowledgement_are_among_the_frozen() -> None:
+    assert {n for n in MESSAGES if n <= 0x10} | {0x90} == set(FROZEN_NUMBERS.values())
 
 
 def test_the_tables_crc_names_its_canonical_text() -> None:

@@ -259,3 +259,14 @@ def test_session_json_is_whole_or_not_there(tmp_path: Path) -> None:
     text = (tmp_path / "a" / "session.json").read_text("utf-8")
     assert json.loads(text) == Record.open(tmp_path / "a").session
     assert np.isfinite(Record.open(tmp_path / "a").column("steps", "level")).all()
+
+
+def test_what_a_step_heeded_is_written_before_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    with Recorder.create(tmp_path / "record", fake.session()) as recorder:
+        monkeypatch.setattr(recorder, "_write", lambda name, *_: written.append(name))
+        recorder.flush()
+        monkeypatch.undo()
+    assert written.index("steps") > max(map(written.index, ("sensed", "status", "events")))

@@ -28,7 +28,7 @@ from stimloop_hw.messages import (
     Staged,
     Status,
 )
-from stimloop_hw.vocabulary import Refusal, State
+from stimloop_hw.vocabulary import Refusal, SensedFlag, State
 
 if TYPE_CHECKING:
     from stimloop.prescription import Prescription
@@ -89,12 +89,14 @@ class Bench:
         self.rows: list[Step] = []
         self.events: list[tuple[str, int, int]] = []
         self.samples_nv = np.zeros(5, np.int32)
+        self.start_lag_us = 0
+        self.flags = 0
 
     def sensed(self) -> Block:
         self.t_us += TICK_US
         first = (self.t_us // TICK_US - 1) * 5
         noise = np.random.default_rng(first).normal(0, 5_000, 5).astype(np.int32)
-        return Block(first, self.t_us, 1, 5, 0, (self.samples_nv + noise).tobytes(), 0)
+        return Block(first, self.t_us, 1, 5, self.flags, (self.samples_nv + noise).tobytes(), 0)
 
     def send(self, order: Message, expires_us: int | None = None) -> None:
         self.happened.append(type(order).__name__)
@@ -102,7 +104,7 @@ class Bench:
 
     def start(self, program_crc: int, lease_ms: int) -> int:
         self.happened.append("start")
-        return self.t_us
+        return self.t_us + self.start_lag_us
 
     def step(self, step: Step) -> None:
         self.happened.append("record")
@@ -208,7 +210,10 @@ def test_a_refused_order_is_recorded_and_sent_again() -> None:
     bench.notices.append(Refused(Setpoint.number, 7, Refusal.EXPIRED, 20))
     session.step()
     assert ("refused", Refusal.EXPIRED, 20) in bench.events
-    assert bench.orders()[-1].sp == 14
+    assert bench.orders()[-1].sp == 13  # first the device has to say what it delivers
+    bench.notices.append(replace(STATUS, t_us=bench.t_us + 1, last_sp=13, amplitude_ua=2_800))
+    session.step()
+    assert (bench.orders()[-1].sp, bench.orders()[-1].amplitude_ua) == (14, 3_000)
 
 
 def test_after_a_hold_orders_rise_again_from_what_the_device_delivers() -> None:
@@ -236,9 +241,31 @@ def test_a_therapy_that_the_device_ended_ends_the_session(state: State) -> None:
 def test_a_status_from_before_the_start_ends_nothing() -> None:
     bench = Bench()
     session = session_on(bench)
+    bench.start_lag_us = 7_000  # arming and starting took the device into the next block
     session.step()
-    bench.notices.append(replace(STATUS, t_us=bench.t_us, state=State.ARMED))
+    bench.notices.append(replace(STATUS, t_us=bench.t_us + 4_000, state=State.ARMED))
     session.step()
+
+
+def test_a_status_that_is_older_than_the_orders_deadline_proves_no_loss() -> None:
+    bench = Bench()
+    session = session_on(bench)
+    session.step()
+    bench.notices.append(replace(STATUS, t_us=bench.t_us + 15_000, last_sp=0))
+    session.step()
+    assert [order.amplitude_ua for order in bench.orders()] == [200, 400]
+
+
+def test_a_block_that_the_device_calls_saturated_is_not_believed() -> None:
+    bench = Bench()
+    session = session_on(bench)
+    for _ in range(50):
+        session.step()
+    bench.flags = SensedFlag.SATURATED
+    step = session.step()
+    assert step is not None
+    assert step.quality & Quality.SATURATED
+    assert step.bound == Bound.HELD
 
 
 def test_while_a_threshold_is_captured_nothing_is_ordered() -> None:
