@@ -17,7 +17,7 @@ from stimloop_dsp.values import Quality, Reading, Setting
 
 UNTRUSTED: Final = (
     Quality.WARMUP | Quality.HELD | Quality.SATURATED | Quality.GAP | Quality.ARTEFACT
-)
+).value
 """A reading with one of these flags changes no output."""
 
 
@@ -57,7 +57,7 @@ class _AmplitudeController(ABC):
 
     def update(self, reading: Reading) -> Setting:
         """Take the next reading; one that cannot be trusted leaves the output as it is."""
-        if math.isfinite(reading.level) and not reading.quality & UNTRUSTED:
+        if math.isfinite(reading.level) and not int(reading.quality) & UNTRUSTED:
             wanted_ua = self._law(reading)
             self._output_ua = min(max(wanted_ua, self.amplitude_min_ua), self.amplitude_max_ua)
         return Setting(round(self._output_ua), self.period_us)

@@ -32,16 +32,22 @@ class Outbox:
     def __init__(self) -> None:
         self._queues: tuple[deque[tuple[bytes, int]], ...] = tuple(deque() for _ in Priority)
         self.samples_dropped = 0
+        self._waiting = 0
 
     def put(self, priority: Priority, wire: bytes, samples: int = 0) -> None:
         """Queue one frame that carries so many samples."""
         queue = self._queues[priority]
         if len(queue) >= LONGEST:
             self.samples_dropped += queue.popleft()[1]
+            self._waiting -= 1
         queue.append((wire, samples))
+        self._waiting += 1
 
     def take(self) -> bytes:
         """Empty the queues, most urgent first."""
+        if not self._waiting:
+            return b""
+        self._waiting = 0
         wires = []
         for queue in self._queues:
             while queue:
@@ -52,5 +58,6 @@ class Outbox:
         """Give the most urgent frame; empty when there is none."""
         for queue in self._queues:
             if queue:
+                self._waiting -= 1
                 return queue.popleft()[0]
         return b""

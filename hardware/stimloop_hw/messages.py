@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum, unique
+from operator import attrgetter
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -58,6 +59,7 @@ class Message:
     sender: ClassVar[Peer]
     layout: ClassVar[struct.Struct]
     has_rest: ClassVar[bool]
+    values: ClassVar[Any]  # a message's fields as a tuple, in one call
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def encode(self) -> bytes:
@@ -68,8 +70,10 @@ class Message:
         ValueError
             If a value does not fit its field.
         """
-        values = [getattr(self, name) for name in self.__dataclass_fields__]
-        rest = values.pop() if self.has_rest else b""
+        values = self.values(self)
+        rest: bytes = b""
+        if self.has_rest:
+            *values, rest = values
         try:
             return self.layout.pack(*values) + rest
         except struct.error as problem:
@@ -98,6 +102,12 @@ MESSAGES: dict[int, type[Message]] = {}
 _M = TypeVar("_M", bound=Message)
 
 
+def _values_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda sent: tuple(getattr(sent, name) for name in names)
+
+
 @dataclass_transform(frozen_default=True)
 def message(number: int, sender: Peer) -> Callable[[type[_M]], type[_M]]:
     """Declare a message: its number, who sends it, and from its annotations the layout."""
@@ -111,6 +121,7 @@ def message(number: int, sender: Peer) -> Callable[[type[_M]], type[_M]]:
         declared.number = number
         declared.sender = sender
         declared.has_rest = bool(codes) and not codes[-1]
+        declared.values = staticmethod(_values_of(list(declared.__dataclass_fields__)))
         declared.layout = struct.Struct("<" + "".join(codes))
         MESSAGES[number] = declared
         return declared
