@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stimloop import assembly
 from stimloop import prescription as prescriptions
-from stimloop.errors import PrescriptionError, Violation
+from stimloop.errors import CaptureError, PrescriptionError, Violation
 from stimloop.interrupt import Interrupt
 from stimloop.programming import program_device
 from stimloop.recorder import Recorder
@@ -137,6 +137,12 @@ def _drive(
     done = 0
     while not interrupt.requested and (wanted is None or done < wanted):
         if session.step() is None:
+            if not session.stimulating:
+                raise CaptureError(
+                    f"sensing ended after {session.steps * tick_us / 1e6:g} s, before the "
+                    "threshold was captured; capture for a shorter time, or use a longer "
+                    "recording"
+                )
             return
         done += session.stimulating
         if on_progress is not None and session.steps % ticks_per_s == 0:

@@ -9,6 +9,7 @@ import pytest
 
 import stimloop
 from stimloop.demo import demonstrate
+from stimloop.errors import CaptureError
 from stimloop_hw.vocabulary import State
 
 if TYPE_CHECKING:
@@ -120,6 +121,21 @@ def test_a_signal_at_the_rails_drives_no_therapy(
     summary = stimloop.summarize(stimloop.Record.open(directory))
     assert summary.samples == 5_000
     assert summary.time_on_fraction == 0
+
+
+def test_a_recording_shorter_than_the_capture_ends_in_a_sentence(
+    tmp_path: Path, prescription_file: Callable[..., Path]
+) -> None:
+    np.save(tmp_path / "short.npy", np.random.default_rng(1).normal(0, 5, 500))
+    path = prescription_file(
+        ("threshold_uv = 3.0\n", ""),
+        ("[controller]", "[capture]\nseconds = 5\npercentile = 50\n\n[controller]"),
+    )
+    url = f"sim://dbs?recording={tmp_path / 'short.npy'}&rate=250"
+    with pytest.raises(CaptureError, match="sensing ended after 2 s"):
+        stimloop.run_session(
+            stimloop.load_prescription(path), url, directory=tmp_path / "record"
+        )
 
 
 def test_blocks_too_long_for_lease_and_slew_are_refused(
