@@ -31,6 +31,7 @@ enum { NANOVOLT_INT32, MICROVOLT_FLOAT32, MICROVOLT_FLOAT64 }; /* what a block h
 #include "bandpass.h"
 #include "smoothing.h"
 #include "envelope.h"
+#include "hysteresis.h"
 #undef NAME
 #undef REAL
 

@@ -6,35 +6,26 @@ import math
 
 cimport cython
 cimport numpy as cnp
-from cpython.object cimport PyObject_GenericSetAttr
+from libc.math cimport NAN
 from libc.stdint cimport int64_t
 
 import numpy as np
 
 from stimloop_dsp import design
 from stimloop_dsp._envelope cimport Envelope
+from stimloop_dsp._intake cimport GAP, HELD, SATURATED, Intake, reading
 from stimloop_dsp._kernels cimport (
     NANOVOLT_INT32,
     envelope_push_f32,
     hysteresis_f32,
     hysteresis_push_f32,
 )
-from stimloop_dsp.values import Quality, Reading
 
 cnp.import_array()
 
 cdef enum:
-    WARMUP = 1
-    HELD = 2
-    SATURATED = 4
-    GAP = 8
     # Below about 10 µs of work, releasing the GIL costs more than it gives others.
     WORTH_RELEASING = 1024
-
-# A lookup by number, where Quality(n) would cost more than the samples.
-cdef tuple QUALITIES = tuple(Quality(flags) for flags in range(16))
-cdef object NO_PHASE = math.nan
-cdef object new_reading = Reading.__new__
 
 
 @cython.final
@@ -73,7 +64,7 @@ cdef class BetaDetector:
         ``"µV"``, of the level: the mean of the rectified band.
     delay_ms : float
         Group delay of band-pass (at its centre) and smoother, ms.
-    envelope_uv : ndarray of float32, shape (n,), read-only
+    levels : ndarray of float32, shape (n,), read-only
         Envelope of the last pushed block, µV, valid until the next push.
 
     Raises
@@ -88,15 +79,10 @@ cdef class BetaDetector:
     termination, blanking).
     """
 
+    cdef Intake _intake
     cdef Envelope _envelope
     cdef hysteresis_f32 _hysteresis
-    cdef cnp.ndarray _level
-    cdef Py_ssize_t _rows
-    cdef int _channel
-    cdef int64_t _warmup
-    cdef int64_t _settled_at
-    cdef int64_t _seen
-    cdef int64_t _next_index
+    cdef cnp.ndarray _levels
     cdef readonly str unit
     cdef double _on_uv
     cdef double _off_uv
@@ -119,27 +105,17 @@ cdef class BetaDetector:
         self._envelope = Envelope(
             fs_hz, band_hz, order, smoothing, smooth_ms, saturation_uv=saturation_uv
         )
-        for name, time_ms in (
-            ("onset_ms", onset_ms),
-            ("termination_ms", termination_ms),
-            ("blanking_ms", blanking_ms),
-        ):
-            if not 0 <= time_ms <= 3_600_000:
-                raise ValueError(
-                    f"{name} of {time_ms} ms was asked for; 0 ms to an hour is allowed. "
-                    "Give 0 to decide at once."
-                )
-        if channel < 0:
-            raise ValueError(
-                f"Channel {channel} was asked for; channels count from 0. Give a column."
-            )
-        self.thresholds_uv = on_uv, on_uv if off_uv is None else off_uv
+        design.check_times(
+            onset_ms=onset_ms, termination_ms=termination_ms, blanking_ms=blanking_ms
+        )
+        self._intake = Intake(
+            channel, saturation_uv, math.ceil(fs_hz * self._envelope.settling_ms / 1000)
+        )
+        self.thresholds = on_uv, on_uv if off_uv is None else off_uv
         self._hysteresis.onset = design.sample_count(fs_hz, onset_ms)
         self._hysteresis.termination = design.sample_count(fs_hz, termination_ms)
         self._hysteresis.blanking = round(fs_hz * blanking_ms / 1000)
-        self._warmup = math.ceil(fs_hz * self._envelope.settling_ms / 1000)
-        self._channel = channel
-        self._level = np.empty(1024, dtype=np.float32)
+        self._levels = np.empty(1024, dtype=np.float32)
         self.unit = "µV"
         self.reset()
 
@@ -149,14 +125,14 @@ cdef class BetaDetector:
         return self._envelope.delay_ms
 
     @property
-    def thresholds_uv(self):
+    def thresholds(self):
         """Thresholds (on, off), µV; may be set while running, with 0 <= off <= on."""
         return self._on_uv, self._off_uv
 
-    @thresholds_uv.setter
-    def thresholds_uv(self, thresholds_uv):
+    @thresholds.setter
+    def thresholds(self, thresholds):
         cdef double on_uv, off_uv
-        on_uv, off_uv = thresholds_uv
+        on_uv, off_uv = thresholds
         if not (0 < on_uv < math.inf and 0 <= off_uv <= on_uv):
             raise ValueError(
                 f"Thresholds of {on_uv} µV on and {off_uv} µV off were asked for; "
@@ -166,9 +142,9 @@ cdef class BetaDetector:
         self._hysteresis.on, self._hysteresis.off = on_uv, off_uv
 
     @property
-    def envelope_uv(self):
+    def levels(self):
         """Envelope of the last pushed block, µV, read-only, valid until the next push."""
-        view = self._level[: self._rows]
+        view = self._levels[: self._intake.rows]
         view.flags.writeable = False
         return view
 
@@ -199,85 +175,51 @@ cdef class BetaDetector:
         """
         cdef int64_t held = self._envelope._single.held
         cdef int64_t saturated = self._envelope._single.saturated
-        cdef int flags = 0
-        cdef Py_ssize_t columns
-        cdef const int *samples
-        cdef const float *level
-        if cnp.PyArray_TYPE(block) != cnp.NPY_INT32 or not cnp.PyArray_ISCARRAY_RO(block):
-            raise TypeError(
-                f"A block of {block.dtype} was pushed; give int32 in nV, C-contiguous, aligned "
-                "and in native byte order."
-            )
-        if (
-            cnp.PyArray_NDIM(block) != 2
-            or cnp.PyArray_DIM(block, 0) < 1
-            or cnp.PyArray_DIM(block, 1) <= self._channel
-        ):
-            raise ValueError(
-                f"A block of shape {np.shape(block)} was pushed; give (n, channels) with "
-                f"n >= 1 and channels > {self._channel}."
-            )
-        self._rows = cnp.PyArray_DIM(block, 0)
-        columns = cnp.PyArray_DIM(block, 1)
-        if self._rows > cnp.PyArray_DIM(self._level, 0):
-            self._level = np.empty(self._rows, dtype=np.float32)
-
-        if self._seen and first_index != self._next_index:
-            flags |= GAP
-            self._settled_at = self._seen + self._warmup
+        self._intake.admit(block, first_index)
+        if self._intake.rows > cnp.PyArray_DIM(self._levels, 0):
+            self._levels = np.empty(self._intake.rows, dtype=np.float32)
+        if self._intake.flags & GAP:
             self._hysteresis.run = 0
             self._hysteresis.lasted = 0
-        samples = <const int *> cnp.PyArray_DATA(block) + self._channel
-        if self._rows < WORTH_RELEASING:
-            self._run(samples, columns)
+        if self._intake.rows < WORTH_RELEASING:
+            self._run()
         else:
             with nogil:
-                self._run(samples, columns)
-        self._seen += self._rows
-        self._next_index = first_index + self._rows
-        if self._seen <= self._settled_at:
-            flags |= WARMUP
+                self._run()
         if self._envelope._single.held != held:
-            flags |= HELD
+            self._intake.flags |= HELD
         if self._envelope._single.saturated != saturated:
-            flags |= SATURATED
-        level = <const float *> cnp.PyArray_DATA(self._level)
-        return self._reading(level[self._rows - 1], t_us, flags)
+            self._intake.flags |= SATURATED
+        self._intake.settle()
+        return reading(
+            self._intake,
+            t_us,
+            (<const float *> cnp.PyArray_DATA(self._levels))[self._intake.rows - 1],
+            self._hysteresis.active,
+            <int64_t> (1000 * self._hysteresis.lasted / self._envelope.fs_hz),
+            NAN,
+        )
 
-    cdef void _run(self, const int *samples, Py_ssize_t columns) noexcept nogil:
-        cdef float *level = <float *> cnp.PyArray_DATA(self._level)
+    cdef void _run(self) noexcept nogil:
+        cdef float *levels = <float *> cnp.PyArray_DATA(self._levels)
         cdef Py_ssize_t i
         envelope_push_f32(
-            &self._envelope._single, samples, NANOVOLT_INT32, columns, self._rows, level
+            &self._envelope._single,
+            self._intake.samples,
+            NANOVOLT_INT32,
+            self._intake.columns,
+            self._intake.rows,
+            levels,
         )
-        for i in range(self._rows):
-            hysteresis_push_f32(&self._hysteresis, level[i])
-
-    cdef object _reading(self, double level, int64_t t_us, int flags):
-        # What Reading(...) does, a microsecond faster: a frozen dataclass sets its fields
-        # through a Python-level object.__setattr__, one call each.
-        cdef int64_t active_ms = <int64_t> (
-            1000 * self._hysteresis.lasted / self._envelope.fs_hz
-        )
-        cdef object reading = new_reading(Reading)
-        PyObject_GenericSetAttr(reading, "index", self._next_index - 1)
-        PyObject_GenericSetAttr(reading, "t_us", t_us)
-        PyObject_GenericSetAttr(reading, "level", level)
-        PyObject_GenericSetAttr(reading, "active", bool(self._hysteresis.active))
-        PyObject_GenericSetAttr(reading, "active_ms", active_ms)
-        PyObject_GenericSetAttr(reading, "phase_rad", NO_PHASE)
-        PyObject_GenericSetAttr(reading, "quality", QUALITIES[flags])
-        return reading
+        for i in range(self._intake.rows):
+            hysteresis_push_f32(&self._hysteresis, levels[i])
 
     def reset(self):
         """Forget every sample; parameters and thresholds stay."""
         self._envelope.reset()
-        self._rows = 0
-        self._seen = 0
-        self._next_index = 0
-        self._settled_at = self._warmup
+        self._intake.forget()
         self._hysteresis.active = False
         self._hysteresis.run = 0
         self._hysteresis.lasted = 0
         # No decision is made on filters that have not settled: the first blanking.
-        self._hysteresis.blanked = self._warmup
+        self._hysteresis.blanked = self._intake.warmup

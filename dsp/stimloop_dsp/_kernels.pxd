@@ -56,6 +56,19 @@ cdef extern from "instances.h" nogil:
 
     void hysteresis_push_f32(hysteresis_f32 *h, float level)
 
+    ctypedef struct hysteresis_f64:
+        double on
+        double off
+        int64_t onset
+        int64_t termination
+        int64_t blanking
+        int64_t run
+        int64_t blanked
+        int64_t lasted
+        int active
+
+    void hysteresis_push_f64(hysteresis_f64 *h, double level)
+
     ctypedef struct burst_run:
         int64_t minimum
         int64_t index

@@ -171,3 +171,19 @@ def check_rate(fs_hz: float) -> None:
         raise ValueError(
             f"A sampling rate of {fs_hz} Hz was asked for; give a finite rate above 0 Hz."
         )
+
+
+def check_times(**times_ms: float) -> None:
+    """Refuse times of a decision that are not 0 ms to an hour; the keyword names the time.
+
+    Raises
+    ------
+    ValueError
+        If one is not.
+    """
+    for name, time_ms in times_ms.items():
+        if not 0 <= time_ms <= 3_600_000:
+            raise ValueError(
+                f"{name} of {time_ms} ms was asked for; 0 ms to an hour is allowed. "
+                "Give 0 to decide at once."
+            )

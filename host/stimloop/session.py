@@ -182,7 +182,7 @@ class Session:
         if self._capture.push(reading):
             threshold_uv, lower_uv = self._capture.thresholds_uv()
             self._capture = None
-            self._detector.thresholds_uv = (threshold_uv, threshold_uv)
+            self._detector.thresholds = (threshold_uv, threshold_uv)
             self._controller = self._controlled(threshold_uv, lower_uv)
             found_uv = [threshold_uv]
             if isinstance(self._prescription.controller, DualThreshold):

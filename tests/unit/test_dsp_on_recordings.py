@@ -76,14 +76,14 @@ def test_a_median_threshold_is_exceeded_half_of_the_time(
     block = np.round(1000 * ecog_uv).astype(np.int32)[:, None]
     detector = BetaDetector(FS_HZ, 1000, band_hz=(15, 21), smooth_ms=400)
     detector.push(block, 0, 0)
-    median_uv = float(np.median(detector.envelope_uv))
-    detector.thresholds_uv = median_uv, median_uv
+    median_uv = float(np.median(detector.levels))
+    detector.thresholds = median_uv, median_uv
     detector.reset()
     tracker = BurstTracker(FS_HZ, median_uv)
     readings = []
     for first in range(0, len(block) - 20, 20):
         readings.append(detector.push(block[first : first + 20], first, 1000 * first))
-        tracker.push(detector.envelope_uv)
+        tracker.push(detector.levels)
     settled = [reading for reading in readings if reading.quality == Quality.OK]
     assert len(settled) > 0.98 * len(readings)
     assert np.mean([reading.active for reading in settled]) == pytest.approx(0.5, abs=0.02)

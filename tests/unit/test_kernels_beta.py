@@ -95,7 +95,7 @@ def test_the_decision_is_that_of_the_reference(
     told, levels = [], []
     for i, row in enumerate(beta_nv(1500, seed=seed)):
         told.append(detector.push(row[None], i, 0))
-        levels.append(detector.envelope_uv[0])
+        levels.append(detector.levels[0])
     warmup = sum(Quality.WARMUP in reading.quality for reading in told)
     wanted = [False] * warmup + reference.decisions(
         np.array(levels[warmup:]),
@@ -124,7 +124,7 @@ def test_a_single_threshold_is_active_above_and_inactive_at_it(level_uv: float) 
     block = beta_nv(1000)
     levels = BetaDetector(FS_HZ, level_uv)
     levels.push(block, 0, 0)
-    envelope = levels.envelope_uv.copy()
+    envelope = levels.levels.copy()
     threshold = float(envelope[900])
     detector = BetaDetector(FS_HZ, threshold)
     told = [detector.push(row[None], i, 0).active for i, row in enumerate(block)]
@@ -226,31 +226,31 @@ def test_the_envelope_is_told_sample_by_sample_and_read_only() -> None:
     wanted = np.empty((3000, 1), np.float32)
     Envelope(FS_HZ).push(block, wanted)
     detector = BetaDetector(FS_HZ, 10)
-    assert detector.envelope_uv.shape == (0,)
+    assert detector.levels.shape == (0,)
     for first, last in ((0, 5), (5, 2500), (2500, 3000)):  # 2495 rows outgrow the first buffer
         reading = detector.push(block[first:last], first, 0)
-        assert detector.envelope_uv.tobytes() == wanted[first:last, 0].tobytes()
-        assert reading.level == detector.envelope_uv[-1]
+        assert detector.levels.tobytes() == wanted[first:last, 0].tobytes()
+        assert reading.level == detector.levels[-1]
     with pytest.raises(ValueError, match="read-only"):
-        detector.envelope_uv[0] = 0
+        detector.levels[0] = 0
 
 
 def test_thresholds_may_be_set_while_it_runs() -> None:
     block = beta_nv(500)
     detector = BetaDetector(FS_HZ, 1000)
     assert detector.push(block, 0, 0).active is False
-    detector.thresholds_uv = 0.5, 0.25
-    assert detector.thresholds_uv == (0.5, 0.25)
+    detector.thresholds = 0.5, 0.25
+    assert detector.thresholds == (0.5, 0.25)
     assert detector.push(block[:1], 500, 0).active is True
     detector.reset()
-    assert detector.thresholds_uv == (0.5, 0.25)
+    assert detector.thresholds == (0.5, 0.25)
 
 
 def test_a_refused_threshold_leaves_the_old_ones() -> None:
     detector = BetaDetector(FS_HZ, 10, 5)
     with pytest.raises(ValueError, match="Raise on or lower off"):
-        detector.thresholds_uv = 4, 5
-    assert detector.thresholds_uv == (10, 5)
+        detector.thresholds = 4, 5
+    assert detector.thresholds == (10, 5)
 
 
 def test_reset_forgets_everything() -> None:

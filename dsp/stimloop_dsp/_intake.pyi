@@ -1,0 +1,5 @@
+from typing import Self, final
+
+@final
+class Intake:
+    def __new__(cls, channel: int, saturation_uv: float, warmup: int) -> Self: ...
