@@ -1,8 +1,10 @@
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 from stimloop_dsp.values import Reading
 
+@disjoint_base
 class ThresholdDetector:
     @property
     def unit(self) -> str: ...
