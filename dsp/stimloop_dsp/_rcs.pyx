@@ -2,11 +2,10 @@
 # cython: freethreading_compatible=True
 """The Summit RC+S embedded pipeline (tier: core, float64 and int64).
 
-Time domain to counts, window, FFT bins, bit shift, band power; linear detectors with debounce and
-blanking; combined state. Compatible with the published behaviour; not affiliated with its maker.
+Time domain to counts, window, FFT bins, bit shift, band power; linear detectors with debounce
+and blanking; combined state. Compatible with the published behaviour; not affiliated with its
+maker.
 """
-
-import math
 
 cimport cython
 cimport numpy as cnp
@@ -31,9 +30,9 @@ cdef double OVERRANGE = rcs.OVERRANGE
 cdef class LinearDetector:
     """One of the device's two linear detectors, power by power.
 
-    ``output = sum(weight * multiply * (mean(power) - subtract))`` over ``updateRate`` powers; its
-    class is the number of thresholds that it is above; the state follows the class when it has
-    lasted for ``onsetDuration`` outputs upward, or ``terminationDuration`` downward.
+    ``output = sum(weight * multiply * (mean(power) - subtract))`` over ``updateRate`` powers;
+    its class is the number of thresholds that it is above; the state follows the class when it
+    has lasted for ``onsetDuration`` outputs upward, or ``terminationDuration`` downward.
 
     Parameters
     ----------
@@ -187,8 +186,8 @@ cdef class LinearDetector:
 cdef class RcsDetector:
     """The embedded pipeline from samples to the combined state.
 
-    At the same sample, every result is bit-identical however the signal was divided into blocks.
-    A gap begins the window anew; until it is full again, output and state stand
+    At the same sample, every result is bit-identical however the signal was divided into
+    blocks. A gap begins the window anew; until it is full again, output and state stand
     (``Quality.WARMUP``). A power over range holds the outputs that need it
     (``Quality.ARTEFACT``). One instance belongs to one thread.
 
@@ -224,7 +223,8 @@ cdef class RcsDetector:
     References
     ----------
     S. Stanslaski et al., IEEE TBioCAS 12, 2018, doi 10.1109/TBCAS.2018.2880148 (the device).
-    The steps follow the public description in the rcs-simulation and Analysis-rcs-data projects.
+    The steps follow the public description in the rcs-simulation and Analysis-rcs-data
+    projects.
     """
 
     cdef readonly str unit
@@ -418,7 +418,9 @@ cdef class RcsDetector:
             self._taken += 1
             if self._taken == self._due:
                 self._windows += 1
-                self._due = self._window + (self._windows * self._interval * self._rate) // 1000
+                self._due = (
+                    self._window + (self._windows * self._interval * self._rate) // 1000
+                )
                 self._measure()
                 self._decide()
             self._lasted = self._lasted + 1 if self._is_active() else 0

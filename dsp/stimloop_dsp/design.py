@@ -187,3 +187,64 @@ def check_times(**times_ms: float) -> None:
                 f"{name} of {time_ms} ms was asked for; 0 ms to an hour is allowed. "
                 "Give 0 to decide at once."
             )
+
+
+def endpoint_weights(
+    fs_hz: float, peak_hz: float, window_ms: float
+) -> npt.NDArray[np.complex128]:
+    """Weights whose product with a window is its endpoint-corrected analytic signal now.
+
+    Transform, double the positive frequencies and drop the negative ones, multiply by the
+    response of a causal Butterworth band-pass of order 2 from 3/4 to 5/4 of the peak, transform
+    back, keep the last sample: each step is linear, so their product is one row of weights. One
+    complex gain makes amplitude and phase of an oscillation at the peak exact.
+
+    Parameters
+    ----------
+    fs_hz : float
+        Sampling rate, Hz, > 0.
+    peak_hz : float
+        Centre of the band, Hz, > 0, below 0.4 of the rate.
+    window_ms : float
+        Length of the window, ms, two cycles of the peak or more.
+
+    Returns
+    -------
+    ndarray of complex128, shape (samples,)
+        The oldest sample's weight first.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range.
+
+    References
+    ----------
+    S. Schreglmann et al., Nature Communications 12, 2021, doi 10.1038/s41467-020-20581-7.
+    arXiv 2601.13962 (the calibrating gain).
+    """
+    check_rate(fs_hz)
+    if not 0 < peak_hz < 0.4 * fs_hz:
+        raise ValueError(
+            f"A peak of {peak_hz} Hz was asked for; at {fs_hz} Hz it must lie between 0 and "
+            f"{0.4 * fs_hz:g} Hz. Choose another peak or a higher rate."
+        )
+    if not 2000 / peak_hz <= window_ms <= 60_000:
+        raise ValueError(
+            f"A window of {window_ms} ms was asked for; two cycles, {2000 / peak_hz:g} ms, to "
+            "60000 ms are allowed. Choose another window."
+        )
+    samples = sample_count(fs_hz, window_ms)
+    hz = np.arange(samples) * fs_hz / samples
+    sections = signal.butter(
+        2, (0.75 * peak_hz, 1.25 * peak_hz), "bandpass", fs=fs_hz, output="sos"
+    )
+    kept = (
+        np.where((hz > 0) & (hz < fs_hz / 2), 2.0, 0.0)
+        * signal.freqz_sos(sections, hz, fs=fs_hz)[1]
+    )
+    ages = np.arange(samples - 1, -1, -1)
+    turns = np.outer(ages, np.arange(samples)) % samples
+    weights = np.exp(2j * np.pi * turns / samples) @ kept / samples
+    gain = np.sum(weights * np.exp(-2j * np.pi * peak_hz / fs_hz * ages)) / 2
+    return np.asarray(weights / gain)

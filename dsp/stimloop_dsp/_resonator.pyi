@@ -1,0 +1,19 @@
+from typing import Self, final
+
+from stimloop_dsp._threshold import ThresholdDetector
+
+@final
+class Resonator(ThresholdDetector):
+    def __new__(
+        cls,
+        fs_hz: float,
+        on: float,
+        off: float | None = None,
+        peak_hz: float = 20.0,
+        bandwidth_hz: float = 2.0,
+        onset_ms: float = 0.0,
+        termination_ms: float = 0.0,
+        blanking_ms: float = 0.0,
+        channel: int = 0,
+        saturation_uv: float = 10_000.0,
+    ) -> Self: ...
