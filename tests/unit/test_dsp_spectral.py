@@ -172,7 +172,7 @@ def test_the_endpoint_is_the_last_sample_of_the_filtered_analytic_signal() -> No
 
 
 def test_what_an_estimator_cannot_do_is_refused() -> None:
-    wrong: dict[str, Any]
+    wrong: Any
     for wrong in ({"peak_hz": 125.0}, {"peak_hz": math.nan}, {"bandwidth_hz": 50.0}):
         with pytest.raises(ValueError, match="asked for"):
             Resonator(250, 1, **wrong)
