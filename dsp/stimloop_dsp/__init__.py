@@ -6,8 +6,22 @@ Research and bench use only; not a medical device.
 
 from stimloop_dsp._beta import BetaDetector
 from stimloop_dsp._bursts import BurstTracker
+from stimloop_dsp._echt import EndpointHilbert
 from stimloop_dsp._envelope import Envelope
-from stimloop_dsp.bursts import Burst, BurstSummary, find_bursts, summarise
+from stimloop_dsp._heart import RPeaks, TachycardiaDetector
+from stimloop_dsp._rcs import LinearDetector, RcsDetector
+from stimloop_dsp._resonator import Resonator
+from stimloop_dsp._sliding import SlidingDft, SpectralDetector
+from stimloop_dsp.arv import average_rectified_value
+from stimloop_dsp.bursts import (
+    Burst,
+    BurstSummary,
+    amplitude,
+    burst_table,
+    duration_cdf,
+    find_bursts,
+    summarise,
+)
 from stimloop_dsp.controllers import (
     CONTROLLERS,
     Continuous,
@@ -16,12 +30,14 @@ from stimloop_dsp.controllers import (
     Proportional,
     ProportionalIntegral,
 )
+from stimloop_dsp.heart import Beat
 from stimloop_dsp.peak import Peak, find_peak
 from stimloop_dsp.values import MISSING, Controller, Detector, Quality, Reading, Setting
 
 __all__ = [
     "CONTROLLERS",
     "MISSING",
+    "Beat",
     "BetaDetector",
     "Burst",
     "BurstSummary",
@@ -30,14 +46,26 @@ __all__ = [
     "Controller",
     "Detector",
     "DualThreshold",
+    "EndpointHilbert",
     "Envelope",
+    "LinearDetector",
     "OnOff",
     "Peak",
     "Proportional",
     "ProportionalIntegral",
     "Quality",
+    "RPeaks",
+    "RcsDetector",
     "Reading",
+    "Resonator",
     "Setting",
+    "SlidingDft",
+    "SpectralDetector",
+    "TachycardiaDetector",
+    "amplitude",
+    "average_rectified_value",
+    "burst_table",
+    "duration_cdf",
     "find_bursts",
     "find_peak",
     "summarise",

@@ -93,9 +93,9 @@ cdef class BetaDetector:
         double on_uv,
         off_uv=None,
         band_hz=(13.0, 35.0),
-        order=2,
-        smoothing="moving_average",
-        double smooth_ms=200.0,
+        order=1,
+        smoothing="one_pole",
+        double smooth_ms=50.0,
         double onset_ms=0.0,
         double termination_ms=0.0,
         double blanking_ms=0.0,
@@ -173,8 +173,8 @@ cdef class BetaDetector:
         ValueError
             If the block's shape is another.
         """
-        cdef int64_t held = self._envelope._single.held
-        cdef int64_t saturated = self._envelope._single.saturated
+        cdef int64_t held = self._envelope._single.held[0]
+        cdef int64_t saturated = self._envelope._single.saturated[0]
         self._intake.admit(block, first_index)
         if self._intake.rows > cnp.PyArray_DIM(self._levels, 0):
             self._levels = np.empty(self._intake.rows, dtype=np.float32)
@@ -186,9 +186,9 @@ cdef class BetaDetector:
         else:
             with nogil:
                 self._run()
-        if self._envelope._single.held != held:
+        if self._envelope._single.held[0] != held:
             self._intake.flags |= HELD
-        if self._envelope._single.saturated != saturated:
+        if self._envelope._single.saturated[0] != saturated:
             self._intake.flags |= SATURATED
         self._intake.settle()
         return reading(

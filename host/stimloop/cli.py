@@ -106,7 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     add(commands.devices, json=True)
 
     sub = add(commands.detect, json=True)
-    sub.add_argument("file", type=Path, metavar="FILE", help=".npy, .csv, BrainVision or EDF")
+    sub.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE", help=".npy, .csv, BrainVision or EDF"
+    )
     sub.add_argument("--rate", type=_positive, metavar="HZ", help="for .npy and .csv")
     sub.add_argument("--channel", metavar="NAME", help="or A-B, their difference")
     sub.add_argument("--gain", type=_positive, default=1.0, help="scales the file's values")
@@ -114,6 +116,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--order", type=int, default=2, choices=(1, 2, 3, 4))
     sub.add_argument("--smooth-ms", type=_positive, default=50.0, metavar="MS")
     sub.add_argument("--percentile", type=float, default=75.0, metavar="P")
+    sub.add_argument(
+        "--score", action="store_true", help="every detector on the virtual patient instead"
+    )
+    sub.add_argument("--seeds", type=_count, default=10, metavar="N", help="with --score")
+    sub.add_argument("--seconds", type=_seconds, default=300.0, help="with --score, per seed")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="with --score, for its files")
 
     sub = add(commands.replay, json=True)
     sub.add_argument("record", type=Path, metavar="RECORD")
@@ -153,6 +161,12 @@ def _seconds(text: str) -> float:
     if value > 1e7:
         raise argparse.ArgumentTypeError(f"{text} s is longer than 115 days")
     return value
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1 to 1000")
+    return int(text)
 
 
 def _seed(text: str) -> int:

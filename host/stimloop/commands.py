@@ -109,10 +109,14 @@ def devices(options: argparse.Namespace) -> int:
 
 
 def detect(options: argparse.Namespace) -> int:
-    """Beta peak and bursts of a recording."""
+    """Beta peak and bursts of a recording, or a score of every detector."""
     from stimloop.detect import detect as detect_bursts
     from stimloop_dsp.recordings import read_recording
 
+    if options.score:
+        return _score(options)
+    if options.file is None:
+        raise ValueError("nothing to detect in; give a FILE, or --score for a score card")
     recording = read_recording(
         options.file, channel=options.channel, rate_hz=options.rate, gain=options.gain
     )
@@ -147,6 +151,26 @@ def detect(options: argparse.Namespace) -> int:
         values["bursts"] = len(found.bursts)
         values["peak_hz"] = found.peak_hz or "no clear beta peak"
         console.print_pairs(values)
+    return DONE
+
+
+def _score(options: argparse.Namespace) -> int:
+    from importlib.metadata import entry_points
+
+    if options.file is not None:
+        raise ValueError(
+            f"--score was asked for with {options.file}; it takes the virtual patient alone. "
+            "Leave the file out."
+        )
+    found = entry_points(group="stimloop.lab", name="score")
+    if not found:
+        raise ValueError("--score needs stimloop_lab; install stimloop whole")
+    (lab,) = found
+    values = lab.load()(range(options.seeds), options.seconds, options.out)
+    if options.json:
+        console.print_json(values)
+    else:
+        console.print_scores(values)
     return DONE
 
 

@@ -79,6 +79,59 @@ def print_sessions(title: str, columns: Mapping[str, Mapping[str, Any]]) -> None
     console.print(table)
 
 
+SCORES: Sequence[tuple[str, str]] = (
+    ("sensitivity", "sensitivity"),
+    ("false_per_min", "false [1/min]"),
+    ("latency_ms", "latency [ms]"),
+    ("f1", "F1"),
+    ("auc", "AUC"),
+)
+"""Columns of a score card: key, words."""
+
+
+def print_scores(values: Mapping[str, Any]) -> None:
+    """Print a score card, means and their 95 % intervals, and the frontier's delays."""
+    seeds = len(values["seeds"])
+    console = Console()
+    table = Table(
+        title=f"{seeds} virtual patients of {values['seconds']:g} s; mean, 95 % interval",
+        title_justify="left",
+    )
+    table.add_column("detector")
+    for _, words in SCORES:
+        table.add_column(words.replace("[", r"\["), justify="right")
+    for line in values["detectors"]:
+        table.add_row(
+            line["name"],
+            *(
+                f"{_shown(line['mean'][key])} ({_shown(line['low'][key])}, "
+                f"{_shown(line['high'][key])})"
+                for key, _ in SCORES
+            ),
+        )
+    console.print(table)
+    delays = Table(
+        title="Delay at 1 % false-alarm time: median / 90th percentile, ms (missed)",
+        title_justify="left",
+    )
+    delays.add_column("detector")
+    panels = {
+        title: {row["name"]: row for row in rows} for title, rows in values["frontier"].items()
+    }
+    for title in panels:
+        delays.add_column(title, justify="right")
+    for name in values["shown"]:
+        rows = [panel[name] for panel in panels.values()]
+        delays.add_row(
+            name,
+            *(
+                f"{_shown(row['median_ms'])} / {_shown(row['p90_ms'])} ({row['missed']:.0%})"
+                for row in rows
+            ),
+        )
+    console.print(delays)
+
+
 def print_pairs(values: Mapping[str, Any]) -> None:
     """Print names and values, a line each."""
     width = max(len(name) for name in values)

@@ -74,7 +74,9 @@ def test_a_median_threshold_is_exceeded_half_of_the_time(
     ecog_uv: npt.NDArray[np.float64],
 ) -> None:
     block = np.round(1000 * ecog_uv).astype(np.int32)[:, None]
-    detector = BetaDetector(FS_HZ, 1000, band_hz=(15, 21), smooth_ms=400)
+    detector = BetaDetector(
+        FS_HZ, 1000, band_hz=(15, 21), order=2, smoothing="moving_average", smooth_ms=400
+    )
     detector.push(block, 0, 0)
     median_uv = float(np.median(detector.levels))
     detector.thresholds = median_uv, median_uv

@@ -15,6 +15,16 @@ FS_HZ = 250
 Block = npt.NDArray[np.int32]
 
 
+def averaging(
+    on_uv: float,
+    off_uv: float | None = None,
+    **parameters: Any,  # noqa: ANN401  # those of the detector
+) -> BetaDetector:
+    """Return a detector of order 2 with a moving average of 200 ms, or what is given."""
+    usual: dict[str, Any] = {"order": 2, "smoothing": "moving_average", "smooth_ms": 200}
+    return BetaDetector(FS_HZ, on_uv, off_uv, **(usual | parameters))
+
+
 def beta_nv(rows: int, channels: int = 1, seed: int = 0) -> Block:
     """Return noise with half a second of 20 Hz in every second."""
     rng = np.random.default_rng(seed)
@@ -50,7 +60,7 @@ def test_the_reading_at_a_sample_is_the_same_however_it_was_reached(
     block = with_bad_samples(beta_nv(800, seed=seed), seed)
 
     def fresh() -> BetaDetector:
-        return BetaDetector(FS_HZ, 12, 8, onset_ms=onset_ms, blanking_ms=blanking_ms)
+        return averaging(12, 8, onset_ms=onset_ms, blanking_ms=blanking_ms)
 
     one_by_one = readings(fresh(), block, list(range(1, 800)))
     first = 0
@@ -83,8 +93,7 @@ def test_the_decision_is_that_of_the_reference(
     *, seed: int, on_uv: float, off: float, onset: int, termination: int, blanking: int
 ) -> None:
     ms = 1000 / FS_HZ
-    detector = BetaDetector(
-        FS_HZ,
+    detector = averaging(
         on_uv,
         off * on_uv,
         smooth_ms=100,
@@ -113,7 +122,7 @@ def test_the_decision_is_that_of_the_reference(
 
 
 def test_it_follows_bursts_of_beta() -> None:
-    told = readings(BetaDetector(FS_HZ, 10, smooth_ms=100), beta_nv(2500), [*range(5, 2500, 5)])
+    told = readings(averaging(10, smooth_ms=100), beta_nv(2500), [*range(5, 2500, 5)])
     late = [reading.active for reading in told.values() if reading.index >= 500]
     assert 0.4 < np.mean(late) < 0.6
     assert sum(a != b for a, b in itertools.pairwise(late)) == 16
@@ -122,18 +131,18 @@ def test_it_follows_bursts_of_beta() -> None:
 @pytest.mark.parametrize("level_uv", [10.0, 20.0])
 def test_a_single_threshold_is_active_above_and_inactive_at_it(level_uv: float) -> None:
     block = beta_nv(1000)
-    levels = BetaDetector(FS_HZ, level_uv)
+    levels = averaging(level_uv)
     levels.push(block, 0, 0)
     envelope = levels.levels.copy()
     threshold = float(envelope[900])
-    detector = BetaDetector(FS_HZ, threshold)
+    detector = averaging(threshold)
     told = [detector.push(row[None], i, 0).active for i, row in enumerate(block)]
     assert told[900] is False
     assert told[200:] == [bool(level > threshold) for level in envelope[200:]]
 
 
 def test_it_stays_inactive_until_its_filters_have_settled() -> None:
-    detector = BetaDetector(FS_HZ, 0.001, smooth_ms=200)
+    detector = averaging(0.001, smooth_ms=200)
     told = [detector.push(row[None], i, 0) for i, row in enumerate(beta_nv(500))]
     warm = [Quality.WARMUP not in reading.quality for reading in told]
     settling = Envelope(FS_HZ, smooth_ms=200).settling_ms / 4
@@ -143,7 +152,7 @@ def test_it_stays_inactive_until_its_filters_have_settled() -> None:
 
 def test_a_gap_is_flagged_and_the_filters_keep_their_state() -> None:
     block = beta_nv(500)
-    whole, gapped = BetaDetector(FS_HZ, 10), BetaDetector(FS_HZ, 10)
+    whole, gapped = averaging(10), averaging(10)
     whole.push(block[:250], 0, 0)
     gapped.push(block[:250], 0, 0)
     wanted = whole.push(block[250:], 250, 0)
@@ -154,7 +163,7 @@ def test_a_gap_is_flagged_and_the_filters_keep_their_state() -> None:
 
 def test_after_a_gap_the_filters_have_to_settle_again() -> None:
     block = beta_nv(1000)
-    detector = BetaDetector(FS_HZ, 10)
+    detector = averaging(10)
     settling = 0
     while detector.push(block[:1], settling, 0).quality & Quality.WARMUP:
         settling += 1
@@ -166,13 +175,13 @@ def test_after_a_gap_the_filters_have_to_settle_again() -> None:
 
 @pytest.mark.parametrize("first_index", [0, 249, 251, 10_000])
 def test_anything_but_the_next_sample_is_a_gap(first_index: int) -> None:
-    detector = BetaDetector(FS_HZ, 10)
+    detector = averaging(10)
     assert Quality.GAP not in detector.push(beta_nv(250), 0, 0).quality
     assert Quality.GAP in detector.push(beta_nv(5), first_index, 0).quality
 
 
 def test_the_first_block_is_no_gap_wherever_it_begins() -> None:
-    detector = BetaDetector(FS_HZ, 10)
+    detector = averaging(10)
     for first_index in (12_345, 7):
         assert Quality.GAP not in detector.push(beta_nv(5), first_index, 0).quality
         detector.reset()
@@ -180,14 +189,14 @@ def test_the_first_block_is_no_gap_wherever_it_begins() -> None:
 
 def test_counts_begin_anew_over_a_gap() -> None:
     loud = np.tile(beta_nv(125), (8, 1))
-    detector = BetaDetector(FS_HZ, 10, smooth_ms=500)
+    detector = averaging(10, smooth_ms=500)
     assert detector.push(loud, 0, 0).active_ms > 200
     after = detector.push(loud[:1], 2000, 0)
     assert (after.active, after.active_ms) == (True, 4)
 
-    slow = BetaDetector(FS_HZ, 10, smooth_ms=500, onset_ms=4000)
+    slow = averaging(10, smooth_ms=500, onset_ms=4000)
     slow.push(loud, 0, 0)
-    without_gap = BetaDetector(FS_HZ, 10, smooth_ms=500, onset_ms=4000)
+    without_gap = averaging(10, smooth_ms=500, onset_ms=4000)
     without_gap.push(loud, 0, 0)
     assert slow.push(loud[:500], 1001, 0).active is False
     assert without_gap.push(loud[:500], 1000, 0).active is True
@@ -205,7 +214,7 @@ def test_counts_begin_anew_over_a_gap() -> None:
 def test_a_bad_sample_is_told_in_its_own_block_and_no_other(
     sample_nv: int, quality: Quality
 ) -> None:
-    detector = BetaDetector(FS_HZ, 10)
+    detector = averaging(10)
     detector.push(beta_nv(250), 0, 0)
     block = beta_nv(5)
     block[2] = sample_nv
@@ -216,8 +225,8 @@ def test_a_bad_sample_is_told_in_its_own_block_and_no_other(
 def test_it_detects_in_the_chosen_channel() -> None:
     block = beta_nv(500, 3, seed=1)
     block[:, [0, 2]] = MISSING
-    chosen = BetaDetector(FS_HZ, 10, channel=1).push(block, 0, 0)
-    alone = BetaDetector(FS_HZ, 10).push(np.ascontiguousarray(block[:, 1:2]), 0, 0)
+    chosen = averaging(10, channel=1).push(block, 0, 0)
+    alone = averaging(10).push(np.ascontiguousarray(block[:, 1:2]), 0, 0)
     assert chosen == alone
 
 
@@ -225,7 +234,7 @@ def test_the_envelope_is_told_sample_by_sample_and_read_only() -> None:
     block = beta_nv(3000)
     wanted = np.empty((3000, 1), np.float32)
     Envelope(FS_HZ).push(block, wanted)
-    detector = BetaDetector(FS_HZ, 10)
+    detector = averaging(10)
     assert detector.levels.shape == (0,)
     for first, last in ((0, 5), (5, 2500), (2500, 3000)):  # 2495 rows outgrow the first buffer
         reading = detector.push(block[first:last], first, 0)
@@ -237,7 +246,7 @@ def test_the_envelope_is_told_sample_by_sample_and_read_only() -> None:
 
 def test_thresholds_may_be_set_while_it_runs() -> None:
     block = beta_nv(500)
-    detector = BetaDetector(FS_HZ, 1000)
+    detector = averaging(1000)
     assert detector.push(block, 0, 0).active is False
     detector.thresholds = 0.5, 0.25
     assert detector.thresholds == (0.5, 0.25)
@@ -247,7 +256,7 @@ def test_thresholds_may_be_set_while_it_runs() -> None:
 
 
 def test_a_refused_threshold_leaves_the_old_ones() -> None:
-    detector = BetaDetector(FS_HZ, 10, 5)
+    detector = averaging(10, 5)
     with pytest.raises(ValueError, match="Raise on or lower off"):
         detector.thresholds = 4, 5
     assert detector.thresholds == (10, 5)
@@ -255,14 +264,14 @@ def test_a_refused_threshold_leaves_the_old_ones() -> None:
 
 def test_reset_forgets_everything() -> None:
     block = with_bad_samples(beta_nv(800), 0)
-    detector = BetaDetector(FS_HZ, 10, onset_ms=50, blanking_ms=100)
+    detector = averaging(10, onset_ms=50, blanking_ms=100)
     first = readings(detector, block, [100, 105, 600])
     detector.reset()
     assert readings(detector, block, [100, 105, 600]) == first
 
 
 def test_it_is_a_detector_with_unit_and_delay() -> None:
-    detector: Detector = BetaDetector(FS_HZ, 10, band_hz=(17, 23), smooth_ms=400)
+    detector: Detector = averaging(10, band_hz=(17, 23), smooth_ms=400)
     assert detector.unit == "µV"
     assert detector.delay_ms == pytest.approx(273, abs=1)
 
@@ -304,4 +313,4 @@ def test_a_bad_block_is_refused_in_a_sentence(
     block: npt.NDArray[Any], error: type[Exception], sentence: str
 ) -> None:
     with pytest.raises(error, match=re.escape(sentence)):
-        BetaDetector(FS_HZ, 10, channel=1).push(block, 0, 0)
+        averaging(10, channel=1).push(block, 0, 0)
