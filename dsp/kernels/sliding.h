@@ -6,7 +6,7 @@
  *         repeats after N samples, so the sample that leaves takes the same factor as the one
  *         that comes, and no sum is ever multiplied. It alone would keep the rounding error of
  *         every sample it ever saw: a second sum, begun at zero each time n wraps, takes its
- *         place at the next wrap, as in smoothing.h.
+ *         place at the next wrap, as in average.h.
  *
  * change  sample that comes minus sample that leaves
  * c, s    cos and sin of 2 pi k n / N for each bin, n = index mod N
@@ -16,8 +16,7 @@
 
 #include "clones.h"
 
-CLONES
-static void sliding_add(double change, double sample, const double *restrict c,
+CLONED void sliding_add(double change, double sample, const double *restrict c,
                         const double *restrict s, double *restrict re, double *restrict im,
                         double *restrict fresh_re, double *restrict fresh_im, int bins)
 {
@@ -32,8 +31,7 @@ static void sliding_add(double change, double sample, const double *restrict c,
 /* Sum of the powers of the bins 1 to bins - 2 behind a Hann window that begins at sample n: each
  * bin is half of itself minus a quarter of its neighbours, turned by one bin's phase (c, s) of
  * the window's first sample. */
-CLONES
-static double sliding_hann_power(const double *restrict re, const double *restrict im, double c,
+CLONED double sliding_hann_power(const double *restrict re, const double *restrict im, double c,
                                  double s, double *restrict power, int bins)
 {
     for (int k = 1; k < bins - 1; k++) {

@@ -4,8 +4,10 @@ A detector turns blocks of samples into readings, a controller turns readings in
 Research and bench use only; not a medical device.
 """
 
+from stimloop_dsp._bank import BetaBank, PackedLayout
 from stimloop_dsp._beta import BetaDetector
 from stimloop_dsp._bursts import BurstTracker
+from stimloop_dsp._decimator import Decimator
 from stimloop_dsp._echt import EndpointHilbert
 from stimloop_dsp._envelope import Envelope
 from stimloop_dsp._heart import RPeaks, TachycardiaDetector
@@ -38,18 +40,21 @@ __all__ = [
     "CONTROLLERS",
     "MISSING",
     "Beat",
+    "BetaBank",
     "BetaDetector",
     "Burst",
     "BurstSummary",
     "BurstTracker",
     "Continuous",
     "Controller",
+    "Decimator",
     "Detector",
     "DualThreshold",
     "EndpointHilbert",
     "Envelope",
     "LinearDetector",
     "OnOff",
+    "PackedLayout",
     "Peak",
     "Proportional",
     "ProportionalIntegral",

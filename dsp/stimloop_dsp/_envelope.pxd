@@ -9,6 +9,7 @@ cdef class Envelope:
     cdef bint _is_double
     cdef cnp.ndarray _a
     cdef cnp.ndarray _memory
+    cdef cnp.ndarray _counts
     cdef readonly double fs_hz
     cdef readonly double delay_ms
     cdef readonly double settling_ms

@@ -4,6 +4,7 @@
 
 cimport cython
 cimport numpy as cnp
+from libc.stdint cimport int64_t
 
 import numpy as np
 
@@ -24,7 +25,7 @@ cnp.import_array()
 
 # Below about 10 µs of work, releasing the GIL costs more than it gives others.
 cdef enum:
-    WORTH_RELEASING = 1024  # samples of one channel
+    WORTH_RELEASING = 8192  # samples of all channels
 
 
 @cython.final
@@ -113,6 +114,7 @@ cdef class Envelope:
         self.precision = precision
         self._is_double = precision == "float64"
         self._a = np.ascontiguousarray(band_pass.sections, dtype=precision)
+        self._counts = np.zeros((2, channels), dtype=np.int64)
         if self._is_double:
             self._double.channels = channels
             self._double.sections = order
@@ -125,6 +127,7 @@ cdef class Envelope:
                 &self._double,
                 <const double *> cnp.PyArray_DATA(self._a),
                 <double *> cnp.PyArray_DATA(self._memory),
+                <int64_t *> cnp.PyArray_DATA(self._counts),
             )
         else:
             self._single.channels = channels
@@ -138,17 +141,18 @@ cdef class Envelope:
                 &self._single,
                 <const float *> cnp.PyArray_DATA(self._a),
                 <float *> cnp.PyArray_DATA(self._memory),
+                <int64_t *> cnp.PyArray_DATA(self._counts),
             )
 
     @property
     def held(self):
         """Samples held since the last reset."""
-        return self._double.held if self._is_double else self._single.held
+        return int(self._counts[0].sum())
 
     @property
     def saturated(self):
         """Held samples that were beyond the saturation limit, since the last reset."""
-        return self._double.saturated if self._is_double else self._single.saturated
+        return int(self._counts[1].sum())
 
     def push(self, cnp.ndarray block not None, cnp.ndarray out not None):
         """Write the envelope of the next block.
@@ -225,6 +229,6 @@ cdef class Envelope:
     def reset(self):
         """Forget every sample and count; parameters stay."""
         self._memory.fill(0)
+        self._counts.fill(0)
         self._single.slot = self._double.slot = 0
-        self._single.held = self._double.held = 0
-        self._single.saturated = self._double.saturated = 0
+        self._single.phase = self._double.phase = 0

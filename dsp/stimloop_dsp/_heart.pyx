@@ -204,7 +204,7 @@ cdef class RPeaks:
         )
         slopes[at] = fabs(slope)
         square = slope * slope
-        # As in smoothing.h: the sum is replaced by a fresh one at each turn of the ring.
+        # As in average.h: the sum is replaced by a fresh one at each turn of the ring.
         self._sum += square - ring[self._slot]
         self._fresh += square
         ring[self._slot] = square

@@ -1,9 +1,12 @@
 """The C99 kernels of ``dsp/kernels``, as Cython sees them."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 
 cdef extern from "instances.h" nogil:
+    int WIDTH
+    int BAND
+
     int NANOVOLT_INT32
     int MICROVOLT_FLOAT32
     int MICROVOLT_FLOAT64
@@ -15,9 +18,10 @@ cdef extern from "instances.h" nogil:
         float alpha
         float gain
         float limit
+        int phase
         int slot
-        int64_t held
-        int64_t saturated
+        int64_t *held
+        int64_t *saturated
 
     ctypedef struct envelope_f64:
         int channels
@@ -26,14 +30,15 @@ cdef extern from "instances.h" nogil:
         double alpha
         double gain
         double limit
+        int phase
         int slot
-        int64_t held
-        int64_t saturated
+        int64_t *held
+        int64_t *saturated
 
     Py_ssize_t envelope_memory_f32(const envelope_f32 *e)
     Py_ssize_t envelope_memory_f64(const envelope_f64 *e)
-    void envelope_bind_f32(envelope_f32 *e, const float *a, float *memory)
-    void envelope_bind_f64(envelope_f64 *e, const double *a, double *memory)
+    void envelope_bind_f32(envelope_f32 *e, const float *a, float *memory, int64_t *counts)
+    void envelope_bind_f64(envelope_f64 *e, const double *a, double *memory, int64_t *counts)
     void envelope_push_f32(
         envelope_f32 *e, const void *block, int kind, Py_ssize_t stride, Py_ssize_t rows,
         float *out
@@ -68,6 +73,72 @@ cdef extern from "instances.h" nogil:
         int active
 
     void hysteresis_push_f64(hysteresis_f64 *h, double level)
+
+    ctypedef struct bank_f32:
+        int32_t onset
+        int32_t termination
+        int32_t blanking
+        int64_t settling
+        const float *thresholds
+        int32_t *state
+        float *levels
+        uint8_t *told
+        int64_t *lasted
+
+    ctypedef struct bank_f64:
+        int64_t onset
+        int64_t termination
+        int64_t blanking
+        int64_t settling
+        const double *thresholds
+        int64_t *state
+        double *levels
+        uint8_t *told
+        int64_t *lasted
+
+    int bank_push_f32(
+        bank_f32 *b, envelope_f32 *e, const void *block, int kind, Py_ssize_t stride,
+        Py_ssize_t rows
+    )
+    int bank_push_f64(
+        bank_f64 *b, envelope_f64 *e, const void *block, int kind, Py_ssize_t stride,
+        Py_ssize_t rows
+    )
+    void unpack_f32(
+        const uint8_t *data, int size, int big_endian, float uv_per_count, float *row,
+        int channels
+    )
+    void unpack_f64(
+        const uint8_t *data, int size, int big_endian, double uv_per_count, double *row,
+        int channels
+    )
+
+    ctypedef struct decimator_i16:
+        int channels
+        int factor
+        int phase
+        double nv_per_count
+        uint32_t *state
+        int16_t *last
+        uint8_t *spoilt
+        int64_t *held
+
+    ctypedef struct decimator_i32:
+        int channels
+        int factor
+        int phase
+        double nv_per_count
+        uint64_t *state
+        int32_t *last
+        uint8_t *spoilt
+        int64_t *held
+
+    void decimator_push_i16(
+        decimator_i16 *d, const int16_t *samples, Py_ssize_t rows, int32_t *out
+    )
+    void decimator_push_i32(
+        decimator_i32 *d, const int32_t *samples, Py_ssize_t rows, int32_t *out
+    )
 
     ctypedef struct burst_run:
         int64_t minimum
