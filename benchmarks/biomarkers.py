@@ -28,7 +28,6 @@ SECTIONS = (
     "bursts",
     "rcs",
     "fleming",
-    "artefacts",
     "ecap",
     "heart",
 )

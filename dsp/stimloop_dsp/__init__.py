@@ -8,6 +8,7 @@ from stimloop_dsp._bank import BetaBank, PackedLayout
 from stimloop_dsp._beta import BetaDetector
 from stimloop_dsp._bursts import BurstTracker
 from stimloop_dsp._decimator import Decimator
+from stimloop_dsp._ecap import EcapDetector
 from stimloop_dsp._echt import EndpointHilbert
 from stimloop_dsp._envelope import Envelope
 from stimloop_dsp._heart import RPeaks, TachycardiaDetector
@@ -50,6 +51,7 @@ __all__ = [
     "Decimator",
     "Detector",
     "DualThreshold",
+    "EcapDetector",
     "EndpointHilbert",
     "Envelope",
     "LinearDetector",
