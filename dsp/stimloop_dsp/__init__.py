@@ -12,6 +12,8 @@ from stimloop_dsp._ecap import EcapDetector
 from stimloop_dsp._echt import EndpointHilbert
 from stimloop_dsp._envelope import Envelope
 from stimloop_dsp._heart import RPeaks, TachycardiaDetector
+from stimloop_dsp._percentile import RunningPercentile
+from stimloop_dsp._percept import PerceptDetector
 from stimloop_dsp._rcs import LinearDetector, RcsDetector
 from stimloop_dsp._resonator import Resonator
 from stimloop_dsp._sliding import SlidingDft, SpectralDetector
@@ -35,6 +37,7 @@ from stimloop_dsp.controllers import (
 )
 from stimloop_dsp.heart import Beat
 from stimloop_dsp.peak import Peak, find_peak
+from stimloop_dsp.percentile import PercentileThresholds
 from stimloop_dsp.values import MISSING, Controller, Detector, Quality, Reading, Setting
 
 __all__ = [
@@ -58,6 +61,8 @@ __all__ = [
     "OnOff",
     "PackedLayout",
     "Peak",
+    "PercentileThresholds",
+    "PerceptDetector",
     "Proportional",
     "ProportionalIntegral",
     "Quality",
@@ -65,6 +70,7 @@ __all__ = [
     "RcsDetector",
     "Reading",
     "Resonator",
+    "RunningPercentile",
     "Setting",
     "SlidingDft",
     "SpectralDetector",
