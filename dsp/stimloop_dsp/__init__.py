@@ -16,6 +16,7 @@ from stimloop_dsp._percentile import RunningPercentile
 from stimloop_dsp._percept import PerceptDetector
 from stimloop_dsp._rcs import LinearDetector, RcsDetector
 from stimloop_dsp._resonator import Resonator
+from stimloop_dsp._rns import Area, HalfWaves, LineLength
 from stimloop_dsp._sliding import SlidingDft, SpectralDetector
 from stimloop_dsp.arv import average_rectified_value
 from stimloop_dsp.bursts import (
@@ -43,6 +44,7 @@ from stimloop_dsp.values import MISSING, Controller, Detector, Quality, Reading,
 __all__ = [
     "CONTROLLERS",
     "MISSING",
+    "Area",
     "Beat",
     "BetaBank",
     "BetaDetector",
@@ -57,6 +59,8 @@ __all__ = [
     "EcapDetector",
     "EndpointHilbert",
     "Envelope",
+    "HalfWaves",
+    "LineLength",
     "LinearDetector",
     "OnOff",
     "PackedLayout",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from stimloop_dsp import MISSING, Detector, Quality, Reading
 from stimloop_dsp._echt import EndpointHilbert
 from stimloop_dsp._resonator import Resonator
+from stimloop_dsp._rns import Area, HalfWaves, LineLength
 from stimloop_dsp._sliding import SpectralDetector
 from stimloop_dsp._threshold import ThresholdDetector
 
@@ -27,6 +28,17 @@ KINDS: dict[str, Kind] = {
     ),
     "resonator": lambda **k: Resonator(FS_HZ, 10, **k),
     "endpoint": lambda **k: EndpointHilbert(FS_HZ, 10, **{"window_ms": 300.0} | k),
+    "line length": lambda **k: LineLength(FS_HZ, 10, **{"short_ms": 200.0, "long_s": None} | k),
+    "line length beside its trend": lambda **k: LineLength(
+        FS_HZ, 1.2, **{"short_ms": 200.0, "long_s": 3.0} | k
+    ),
+    "area": lambda **k: Area(FS_HZ, 14, **{"short_ms": 200.0, "long_s": None} | k),
+    "area beside its trend": lambda **k: Area(
+        FS_HZ, 1.2, **{"short_ms": 200.0, "long_s": 3.0} | k
+    ),
+    "half-waves": lambda **k: HalfWaves(
+        FS_HZ, 4.5, amplitude_uv=(50, 200), **{"window_ms": 250.0} | k
+    ),
 }
 every_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 
