@@ -26,6 +26,7 @@ SECTIONS = (
     "scorecard",
     "frontier",
     "bursts",
+    "artefacts",
     "rcs",
     "fleming",
     "ecap",

@@ -4,6 +4,7 @@ A detector turns blocks of samples into readings, a controller turns readings in
 Research and bench use only; not a medical device.
 """
 
+from stimloop_dsp._artefact import Blanking, PeriodicTemplate, Template
 from stimloop_dsp._bank import BetaBank, PackedLayout
 from stimloop_dsp._beta import BetaDetector
 from stimloop_dsp._bursts import BurstTracker
@@ -12,12 +13,15 @@ from stimloop_dsp._ecap import EcapDetector
 from stimloop_dsp._echt import EndpointHilbert
 from stimloop_dsp._envelope import Envelope
 from stimloop_dsp._heart import RPeaks, TachycardiaDetector
+from stimloop_dsp._montage import Montage
+from stimloop_dsp._notch import Notch
 from stimloop_dsp._percentile import RunningPercentile
 from stimloop_dsp._percept import PerceptDetector
 from stimloop_dsp._rcs import LinearDetector, RcsDetector
 from stimloop_dsp._resonator import Resonator
 from stimloop_dsp._rns import Area, HalfWaves, LineLength
 from stimloop_dsp._sliding import SlidingDft, SpectralDetector
+from stimloop_dsp.artefact import SelfTrigger, find_period, folded_harmonics
 from stimloop_dsp.arv import average_rectified_value
 from stimloop_dsp.bursts import (
     Burst,
@@ -48,6 +52,7 @@ __all__ = [
     "Beat",
     "BetaBank",
     "BetaDetector",
+    "Blanking",
     "Burst",
     "BurstSummary",
     "BurstTracker",
@@ -62,11 +67,14 @@ __all__ = [
     "HalfWaves",
     "LineLength",
     "LinearDetector",
+    "Montage",
+    "Notch",
     "OnOff",
     "PackedLayout",
     "Peak",
     "PercentileThresholds",
     "PerceptDetector",
+    "PeriodicTemplate",
     "Proportional",
     "ProportionalIntegral",
     "Quality",
@@ -75,15 +83,19 @@ __all__ = [
     "Reading",
     "Resonator",
     "RunningPercentile",
+    "SelfTrigger",
     "Setting",
     "SlidingDft",
     "SpectralDetector",
     "TachycardiaDetector",
+    "Template",
     "amplitude",
     "average_rectified_value",
     "burst_table",
     "duration_cdf",
     "find_bursts",
     "find_peak",
+    "find_period",
+    "folded_harmonics",
     "summarise",
 ]

@@ -159,6 +159,56 @@ def sample_count(fs_hz: float, duration_ms: float) -> int:
     return max(1, round(fs_hz * duration_ms / 1000))
 
 
+def notches(
+    fs_hz: float, mains_hz: float, width_hz: float, harmonics: int
+) -> npt.NDArray[np.float64]:
+    """Design a notch at a frequency and one at each of its harmonics.
+
+    Parameters
+    ----------
+    fs_hz, mains_hz, width_hz : float
+        Sampling rate; first notch, below 0.495 of the rate; width of each at -3 dB, Hz, above
+        0 and up to half of `mains_hz`.
+    harmonics : int
+        How many, the first included, 1 to 20; those above 0.495 of the rate are left out.
+
+    Returns
+    -------
+    ndarray of float64, shape (sections, 5)
+        ``b0, b1, b2, a1, a2`` of each.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range.
+
+    References
+    ----------
+    S. Orfanidis, Introduction to Signal Processing, 1996, section 11.3, as in
+    `scipy.signal.iirnotch`.
+    """
+    check_rate(fs_hz)
+    greatest_hz = 0.495 * fs_hz
+    if not 0 < mains_hz < greatest_hz:
+        raise ValueError(
+            f"A notch at {mains_hz} Hz was asked for; at {fs_hz} Hz it must lie between 0 and "
+            f"{greatest_hz:g} Hz. Sample faster, or leave the notch out."
+        )
+    if not 0 < width_hz <= mains_hz / 2:
+        raise ValueError(
+            f"A notch {width_hz} Hz wide was asked for; above 0 and up to {mains_hz / 2} Hz is "
+            "allowed."
+        )
+    if not 1 <= harmonics <= 20:
+        raise ValueError(f"{harmonics} harmonics were asked for; 1 to 20 are allowed.")
+    sections = []
+    for i in range(1, harmonics + 1):
+        if i * mains_hz < greatest_hz:
+            b, a = signal.iirnotch(i * mains_hz, i * mains_hz / width_hz, fs=fs_hz)
+            sections.append([*b, *a[1:]])
+    return np.array(sections)
+
+
 def check_rate(fs_hz: float) -> None:
     """Refuse a sampling rate that is not a positive, finite number.
 

@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
-from benchmarks.validation import bursts, fleming
+from benchmarks.validation import artefacts, bursts, fleming
 
 from stimloop_dsp import find_peak
 
@@ -41,3 +41,9 @@ def test_every_channel_has_its_peak_and_falls_silent_in_movement() -> None:
     assert found["LFP_RIGHT_1"].desynchronisation == pytest.approx(0.56, abs=0.03)
     for name in ("ECOG_RIGHT_0", "ECOG_RIGHT_3"):
         assert found[name].desynchronisation == pytest.approx(0.34, abs=0.05)
+
+
+def test_a_template_removes_most_of_a_leaked_heart() -> None:
+    none, template = artefacts.after_heart(RECORDINGS)
+    assert template.beta < 0.5 * none.beta
+    assert template.r > 0.95 > none.r
