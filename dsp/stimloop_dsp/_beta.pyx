@@ -109,7 +109,10 @@ cdef class BetaDetector:
             onset_ms=onset_ms, termination_ms=termination_ms, blanking_ms=blanking_ms
         )
         self._intake = Intake(
-            channel, saturation_uv, math.ceil(fs_hz * self._envelope.settling_ms / 1000)
+            fs_hz,
+            channel,
+            saturation_uv,
+            math.ceil(fs_hz * self._envelope.settling_ms / 1000),
         )
         self.thresholds = on_uv, on_uv if off_uv is None else off_uv
         self._hysteresis.onset = design.sample_count(fs_hz, onset_ms)

@@ -141,7 +141,7 @@ cdef class EcapDetector:
         self._on = on
         self._samples = samples
         self._search = search
-        self._intake = Intake(channel, saturation_uv, 0)
+        self._intake = Intake(fs_hz, channel, saturation_uv, 0)
         self._uv = np.empty(samples)
         self._mean = np.zeros(samples)
         self._levels = np.zeros(1)

@@ -106,7 +106,7 @@ cdef class RPeaks:
             )
         band = design.band_pass(fs_hz, (5.0, 15.0), SECTIONS)
         self.fs_hz = fs_hz
-        self.intake = Intake(channel, saturation_uv, round(2 * fs_hz))
+        self.intake = Intake(fs_hz, channel, saturation_uv, round(2 * fs_hz))
         self._gain = band.gain
         for i, value in enumerate(band.sections.ravel()):
             self._a[i] = value

@@ -22,6 +22,9 @@ cdef class Intake:
     cdef Py_ssize_t columns
     cdef int flags
     cdef double last_uv
+    cdef int64_t flat_limit
+    cdef int64_t flat
+    cdef int flat_raw
     cdef const int *samples
 
     cdef int admit(self, cnp.ndarray block, int64_t first_index) except -1

@@ -16,6 +16,7 @@ from libc.stdint cimport INT32_MIN, int64_t
 
 import numpy as np
 
+from stimloop_dsp import design
 from stimloop_dsp.values import Quality, Reading
 
 cnp.import_array()
@@ -32,6 +33,8 @@ cdef class Intake:
 
     Parameters
     ----------
+    fs_hz : float
+        Sampling rate, Hz.
     channel : int
         The block's column, >= 0.
     saturation_uv : float
@@ -45,7 +48,7 @@ cdef class Intake:
         If a parameter is outside its range.
     """
 
-    def __cinit__(self, int channel, double saturation_uv, int64_t warmup):
+    def __cinit__(self, double fs_hz, int channel, double saturation_uv, int64_t warmup):
         if channel < 0:
             raise ValueError(
                 f"Channel {channel} was asked for; channels count from 0. Give a column."
@@ -58,6 +61,7 @@ cdef class Intake:
         self.channel = channel
         self.limit_uv = saturation_uv
         self.warmup = warmup
+        self.flat_limit = math.ceil(fs_hz * design.FLAT_MS / 1000)
         self.forget()
 
     cdef int admit(self, cnp.ndarray block, int64_t first_index) except -1:
@@ -108,7 +112,15 @@ cdef class Intake:
             uv[i] = self.last_uv
 
     cdef int settle(self) noexcept nogil:
-        """Count the block as done; sets WARMUP and returns `flags`."""
+        """Count the block as done; sets WARMUP and ARTEFACT, and returns `flags`."""
+        cdef Py_ssize_t i
+        cdef int raw
+        for i in range(self.rows):
+            raw = self.samples[i * self.columns]
+            self.flat = self.flat + 1 if raw == self.flat_raw else 1
+            self.flat_raw = raw
+            if self.flat >= self.flat_limit:
+                self.flags |= ARTEFACT
         self.seen += self.rows
         if self.seen <= self.settled_at:
             self.flags |= WARMUP
@@ -123,6 +135,8 @@ cdef class Intake:
         self.next_index = 0
         self.settled_at = self.warmup
         self.last_uv = 0.0
+        self.flat = 0
+        self.flat_raw = 0
 
 
 cdef object reading(

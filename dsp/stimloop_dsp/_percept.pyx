@@ -100,7 +100,7 @@ cdef class PerceptDetector:
         first = -(-config.fft_samples * self._rate // FS_HZ)
         settling = -(-(first + averaged - 1) * FS_HZ // self._rate)
         self.settling_ms = 1000 * settling / FS_HZ
-        self._intake = Intake(channel, saturation_uv, settling)
+        self._intake = Intake(FS_HZ, channel, saturation_uv, settling)
         self._uv = np.empty(1024)
         self._levels = np.empty(1024)
         self.reset()

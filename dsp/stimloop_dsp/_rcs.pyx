@@ -311,7 +311,7 @@ cdef class RcsDetector:
             [c * fft.window() * np.sin(k * turn) for c, (_, k) in zip(counts, bins)]
         )
         self._intakes = tuple(
-            Intake(channel, saturation_uv, self._window - 1) for channel in channels
+            Intake(fs_hz, channel, saturation_uv, self._window - 1) for channel in channels
         )
         self._ring = np.zeros((self._channels, self._window))
         self._uv = np.empty((self._channels, 1024))

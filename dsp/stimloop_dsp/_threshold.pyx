@@ -69,7 +69,9 @@ cdef class ThresholdDetector:
         self.fs_hz = fs_hz
         self.delay_ms = delay_ms
         self.settling_ms = settling_ms
-        self.intake = Intake(channel, saturation_uv, math.ceil(fs_hz * settling_ms / 1000))
+        self.intake = Intake(
+            fs_hz, channel, saturation_uv, math.ceil(fs_hz * settling_ms / 1000)
+        )
         self.thresholds = on, on if off is None else off
         self.hysteresis.onset = design.sample_count(fs_hz, onset_ms)
         self.hysteresis.termination = design.sample_count(fs_hz, termination_ms)

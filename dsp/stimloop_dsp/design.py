@@ -14,6 +14,9 @@ from scipy import signal
 SETTLED: Final = 1e-3
 """What may be left of a transient when a filter counts as settled."""
 
+FLAT_MS: Final = 1000.0
+"""A channel that repeats one number for so long, ms, has no lead: noise alone would move it."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BandPass:

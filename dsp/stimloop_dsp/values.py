@@ -34,7 +34,7 @@ class Quality(IntFlag):
     GAP = 8
     """The block does not follow the one before it."""
     ARTEFACT = 16
-    """The signal is not the brain's."""
+    """The signal is not the brain's: over range, or the same number for a second."""
     STIM = 32
     """A stimulation pulse falls into the block."""
 

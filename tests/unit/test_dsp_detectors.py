@@ -235,3 +235,17 @@ def test_levels_are_read_only(make: Kind) -> None:
     detector.push(beta_nv(5), 0, 0)
     with pytest.raises(ValueError, match="read-only"):
         detector.levels[0] = 1
+
+
+@every_kind
+@pytest.mark.parametrize("number", [0, 12_345, MISSING])
+def test_a_channel_that_repeats_one_number_for_a_second_is_told(
+    make: Kind, number: int
+) -> None:
+    detector = make()
+    block = beta_nv(1500)
+    block[700:1000] = number
+    qualities = [detector.push(block[i : i + 1], i, 0).quality for i in range(1500)]
+    flat = [i for i, q in enumerate(qualities) if q & Quality.ARTEFACT]
+    assert flat == list(range(700 + FS_HZ - 1, 1000))
+    assert make().push(block, 0, 0).quality & Quality.ARTEFACT

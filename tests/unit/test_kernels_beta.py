@@ -314,3 +314,15 @@ def test_a_bad_block_is_refused_in_a_sentence(
 ) -> None:
     with pytest.raises(error, match=re.escape(sentence)):
         averaging(10, channel=1).push(block, 0, 0)
+
+
+@pytest.mark.parametrize("number", [0, -7, MISSING])
+def test_a_channel_that_repeats_one_number_for_a_second_is_told(number: int) -> None:
+    detector = BetaDetector(250, 10)
+    block = beta_nv(1000)
+    block[500:800] = number
+    told = [
+        bool(detector.push(block[i : i + 1], i, 0).quality & Quality.ARTEFACT)
+        for i in range(1000)
+    ]
+    assert told == [500 + 249 <= i < 800 for i in range(1000)]
