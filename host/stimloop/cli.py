@@ -117,6 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--smooth-ms", type=_positive, default=50.0, metavar="MS")
     sub.add_argument("--percentile", type=float, default=75.0, metavar="P")
     sub.add_argument(
+        "--stimulation",
+        type=_positive,
+        metavar="HZ",
+        help="tells which of its harmonics sampling folds into the band",
+    )
+    sub.add_argument(
         "--score", action="store_true", help="every detector on the virtual patient instead"
     )
     sub.add_argument("--seeds", type=_count, default=10, metavar="N", help="with --score")

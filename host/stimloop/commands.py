@@ -14,6 +14,8 @@ from stimloop import console
 if TYPE_CHECKING:
     import argparse
 
+    from stimloop_dsp import Peak
+
 DONE, FAILED = 0, 1
 
 
@@ -110,7 +112,10 @@ def devices(options: argparse.Namespace) -> int:
 
 def detect(options: argparse.Namespace) -> int:
     """Beta peak and bursts of a recording, or a score of every detector."""
+    from dataclasses import asdict
+
     from stimloop.detect import detect as detect_bursts
+    from stimloop_dsp import folded_harmonics
     from stimloop_dsp.recordings import read_recording
 
     if options.score:
@@ -128,6 +133,11 @@ def detect(options: argparse.Namespace) -> int:
         percentile=options.percentile,
     )
     rate_hz = found.rate_hz
+    folded = (
+        folded_harmonics(options.stimulation, rate_hz, found.band_hz)
+        if options.stimulation
+        else []
+    )
     values: dict[str, Any] = {
         "file": str(options.file),
         "channel": recording.channel,
@@ -135,7 +145,8 @@ def detect(options: argparse.Namespace) -> int:
         "seconds": len(recording.samples_uv) / rate_hz,
         "band_hz": list(found.band_hz),
         "delay_ms": found.delay_ms,
-        "peak_hz": found.peak_hz,
+        "peak_hz": found.peak and found.peak.frequency_hz,
+        "peak": found.peak and asdict(found.peak),
         "threshold_uv": found.threshold_uv,
         "bursts": [
             {"onset_s": burst.onset / rate_hz, "duration_s": burst.duration / rate_hz}
@@ -144,14 +155,28 @@ def detect(options: argparse.Namespace) -> int:
         "burst_rate_hz": found.burst_rate_hz,
         "median_burst_ms": found.median_burst_ms,
         "held": found.held,
+        "folded": folded,
     }
     if options.json:
         console.print_json(values)
     else:
         values["bursts"] = len(found.bursts)
-        values["peak_hz"] = found.peak_hz or "no clear beta peak"
+        values["peak_hz"] = found.peak and round(found.peak.frequency_hz, 1)
+        values["peak"] = _in_words(found.peak)
+        told = ", ".join(f"harmonic {number} at {hz:g} Hz" for number, hz in folded)
+        values["folded"] = told or "none" if options.stimulation else "give --stimulation HZ"
         console.print_pairs(values)
     return DONE
+
+
+def _in_words(peak: Peak | None) -> str:
+    if peak is None:
+        return "no clear beta peak"
+    low_hz, high_hz = peak.interval_hz
+    return (
+        f"{low_hz:.1f} to {high_hz:.1f} Hz, {peak.height_db:.1f} dB high, in "
+        f"{peak.confidence:.0%} of resamples"
+    )
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from stimloop_dsp import Envelope, find_bursts, find_peak, summarise
 
 if TYPE_CHECKING:
-    from stimloop_dsp import Burst
+    from stimloop_dsp import Burst, Peak
     from stimloop_dsp.recordings import Recording
 
 CHUNK = 1024
@@ -32,8 +32,8 @@ class Detection:
         Sampling rate, Hz.
     band_hz : tuple of float
         Band, Hz.
-    peak_hz : float or None
-        Its clear peak over the aperiodic part, Hz.
+    peak : Peak or None
+        Its clear peak over the aperiodic part.
     threshold_uv : float
         µV.
     bursts : list of Burst
@@ -48,7 +48,7 @@ class Detection:
 
     rate_hz: float
     band_hz: tuple[float, float]
-    peak_hz: float | None
+    peak: Peak | None
     threshold_uv: float
     bursts: list[Burst]
     burst_rate_hz: float
@@ -57,8 +57,8 @@ class Detection:
     delay_ms: float
 
 
-def clear_peak_hz(samples_uv: np.ndarray, rate_hz: float) -> float | None:
-    """Frequency of the beta peak, Hz; None where none is clear or there is too little to tell.
+def clear_peak(samples_uv: np.ndarray, rate_hz: float) -> Peak | None:
+    """Find the beta peak; None where none is clear or there is too little to tell.
 
     Parameters
     ----------
@@ -69,8 +69,7 @@ def clear_peak_hz(samples_uv: np.ndarray, rate_hz: float) -> float | None:
     present = samples_uv[np.isfinite(samples_uv)]
     if rate_hz <= PEAK_LEAST_HZ or len(present) < PEAK_LEAST_S * rate_hz:
         return None
-    peak = find_peak(present, rate_hz)
-    return None if peak is None else peak.frequency_hz
+    return find_peak(present, rate_hz)
 
 
 def detect(
@@ -125,7 +124,7 @@ def detect(
     return Detection(
         recording.fs_hz,
         band_hz,
-        clear_peak_hz(samples[:, 0], recording.fs_hz),
+        clear_peak(samples[:, 0], recording.fs_hz),
         threshold_uv,
         bursts,
         summary.bursts_per_s,

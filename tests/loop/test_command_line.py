@@ -105,6 +105,18 @@ def test_detect_finds_the_peak_and_the_bursts_of_a_file(
     assert first["onset_s"] == pytest.approx(2.0, abs=0.1)
 
 
+def test_detect_warns_of_harmonics_that_fold_into_the_band(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "noise.npy"
+    np.save(path, np.random.default_rng(0).standard_normal(2500))
+    arguments = ("detect", str(path), "--rate", "250", "--stimulation", "130")
+    assert call_json(capsys, *arguments)["folded"] == [[4, 20.0], [6, 30.0], [19, 30.0]]
+    _, out, _ = call(capsys, *arguments)
+    assert "harmonic 4 at 20 Hz" in out
+    assert "no clear beta peak" in out
+
+
 def test_detect_on_a_human_recording(
     capsys: pytest.CaptureFixture[str], recordings: Path
 ) -> None:

@@ -56,6 +56,33 @@ def test_the_height_is_in_decibel_over_the_aperiodic_part() -> None:
     assert heights[1] - heights[0] == pytest.approx(20, abs=1)
 
 
+def with_beta(gain: float, seconds: int, seed: int) -> FloatArray:
+    noise = pink_uv(250, seconds, 1, seed)
+    return np.asarray(noise + gain * noise.std() * beta_uv(250, seconds, 20, 1.5, seed))
+
+
+def test_a_clear_peak_is_certain_and_its_interval_mostly_holds_that_of_an_hour() -> None:
+    hour = find_peak(with_beta(0.4, 3600, 99), 250)
+    assert hour is not None
+    held = 0
+    for seed in range(20):
+        peak = find_peak(with_beta(0.4, 60, seed), 250)
+        assert peak is not None
+        assert peak.confidence > 0.95
+        low, high = peak.interval_hz
+        assert low <= peak.frequency_hz <= high
+        assert high - low < 1.5
+        held += low <= hour.frequency_hz <= high
+    assert held >= 16
+
+
+def test_a_peak_that_barely_stands_out_is_less_certain() -> None:
+    peaks = [find_peak(with_beta(0.14, 60, seed), 250) for seed in range(20)]
+    confidences = [peak.confidence for peak in peaks if peak is not None]
+    assert 0 < len(confidences) < 20
+    assert 0.5 < np.mean(confidences) < 0.95
+
+
 def test_the_unit_does_not_matter() -> None:
     signal = pink_uv(250, 60, 1, 0)
     signal += signal.std() * beta_uv(250, 60, 20, 1.5, 0)
