@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from stimloop_lab import figures
 from stimloop_lab.contenders import BASELINE, DEFAULT, contenders
@@ -19,6 +20,13 @@ def told(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.0f}"
 
 
+def cell(row: dict[str, Any] | None) -> str:
+    """One detector on one signal; None is one that does not run at its rate."""
+    if row is None:
+        return "–"
+    return f"{told(row['median_ms'])} / {told(row['p90_ms'])} ({row['missed']:.0%})"
+
+
 def section(_recordings: Path) -> str:
     """Return the Markdown section; draws the picture beside the page."""
     found = panels([SEED], SECONDS)
@@ -27,13 +35,7 @@ def section(_recordings: Path) -> str:
     names = [contender.name for contender in contenders(20.0)]
     header = " | ".join(at)
     rows = "\n".join(
-        f"| {name} | "
-        + " | ".join(
-            f"{told(p[name]['median_ms'])} / {told(p[name]['p90_ms'])} "
-            f"({p[name]['missed']:.0%})"
-            for p in at.values()
-        )
-        + " |"
+        f"| {name} | " + " | ".join(cell(p.get(name)) for p in at.values()) + " |"
         for name in names
     )
     strong = at["synthetic bursts, SNR 2"]

@@ -11,11 +11,18 @@ import numpy.typing as npt
 from stimloop_dsp import (
     BetaDetector,
     EndpointHilbert,
+    HalfWaves,
+    LineLength,
+    PerceptDetector,
     Quality,
+    RcsDetector,
     Reading,
     Resonator,
     SpectralDetector,
 )
+from stimloop_dsp.percept import FS_HZ as PERCEPT_HZ
+from stimloop_dsp.percept import PerceptConfig
+from stimloop_dsp.rcs import DetectorConfig, FftConfig, PowerBand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,8 +168,26 @@ def resonator(peak_hz: float, bandwidth_hz: float) -> Contender:
     )
 
 
-def contenders(peak_hz: float) -> tuple[Contender, ...]:
-    """Return every contender for an individual peak, Hz."""
+def rcs(fs_hz: int) -> RcsDetector:
+    """Return the RC+S pipeline with a window of about 250 ms and 20 updates a second."""
+    size = {250: 64, 1000: 256}[fs_hz]
+    return RcsDetector(
+        fs_hz, FftConfig(size, 50), [PowerBand(4, 8)], [DetectorConfig((NEVER, NEVER))]
+    )
+
+
+def percept(peak_hz: float) -> Contender:
+    """Return a Percept-like detector of one threshold; it knows 250 Hz alone."""
+    config = PerceptConfig.single(peak_hz, 400.0, (0.0, 0.0), 0.0)
+    return Contender(
+        f"like Percept, {config.band_hz[0]:g}-{config.band_hz[1]:g} Hz",
+        "device-like",
+        lambda _: PerceptDetector(config),
+    )
+
+
+def contenders(peak_hz: float, fs_hz: int = 250) -> tuple[Contender, ...]:
+    """Return every contender for an individual peak, Hz, that runs at 250 or 1000 Hz."""
     narrow = (peak_hz - 3, peak_hz + 3)
     middle = (peak_hz - 5, peak_hz + 5)
     return (
@@ -180,6 +205,18 @@ def contenders(peak_hz: float) -> tuple[Contender, ...]:
             "endpoint Hilbert, 500 ms",
             "endpoint Hilbert",
             lambda fs_hz: EndpointHilbert(fs_hz, NEVER, peak_hz=peak_hz, window_ms=500.0),
+        ),
+        Contender("RC+S, 14-33 Hz, 250 ms at 20 Hz", "device-like", rcs),
+        *([percept(peak_hz)] if fs_hz == PERCEPT_HZ else []),
+        Contender(
+            "line length, 200 ms",
+            "responsive",
+            lambda fs_hz: LineLength(fs_hz, NEVER, short_ms=200.0, long_s=None),
+        ),
+        Contender(
+            "half-waves of 14-39 ms, 250 ms",
+            "responsive",
+            lambda fs_hz: HalfWaves(fs_hz, NEVER, window_ms=250.0),
         ),
         Contender(
             BASELINE,

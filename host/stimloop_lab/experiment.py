@@ -45,7 +45,7 @@ def panels(seeds: Sequence[int], seconds: float) -> dict[str, list[list[Price]]]
     found = {
         f"synthetic bursts, SNR {snr:g}": [
             frontier.prices(contender, signals.synthetic(seed, seconds, snr), quiet)
-            for contender in contenders(20.0)
+            for contender in contenders(20.0, quiet.fs_hz)
         ]
         for snr in SNRS
     }
