@@ -180,7 +180,7 @@ cdef class PerceptDetector:
         cdef Py_ssize_t i
         self._intake.read(uv)
         for i in range(self._intake.rows):
-            self._dft.take(uv + i, &self._amplitude)
+            self._dft.take(uv + i, 1, &self._amplitude)
             self._taken += 1
             if self._taken * self._rate >= (self._updates + 1) * FS_HZ:
                 self._update()

@@ -16,13 +16,17 @@ from stimloop_dsp._threshold cimport ThresholdDetector
 cnp.import_array()
 
 cdef extern from "sliding.h" nogil:
+    int STEP
     void sliding_add(
-        double change, double sample, const double *c, const double *s, double *re, double *im,
-        double *fresh_re, double *fresh_im, int bins
+        const double *changes, const double *samples, int rows, const double *c,
+        const double *s, int bins, int anew, double *re, double *im
     )
     double sliding_hann_power(
-        const double *re, const double *im, double c, double s, double *power, int bins
+        const double *re, const double *im, double c, double s, const double *weights, int bins
     )
+
+cdef enum:
+    AT_ONCE = 64  # samples of a channel
 
 
 @cython.final
@@ -105,18 +109,22 @@ cdef class SlidingDft:
         self.hop = design.sample_count(fs_hz, hop_ms)
         self.delay_ms = 500 * self.window / fs_hz
         self.bins_hz = np.arange(first, last + 1) * fs_hz / self.window
-        self._bins = last - first + 3
+        inside = last - first + 1
+        # One bin before the band, and at least one after it.
+        self._bins = STEP * (-(-inside // STEP) + 1)
         # The phase is reduced to one turn in whole numbers, for exact multiples of a turn.
         phase = np.outer(np.arange(self.window), np.arange(first - 1, last + 2)) % self.window
-        self._cos = np.cos(2 * np.pi * phase / self.window)
-        self._sin = np.sin(2 * np.pi * phase / self.window)
+        self._cos = np.zeros((self.window, self._bins))
+        self._sin = np.zeros((self.window, self._bins))
+        self._cos[:, : inside + 2] = np.cos(2 * np.pi * phase / self.window)
+        self._sin[:, : inside + 2] = np.sin(2 * np.pi * phase / self.window)
+        self._weights = (np.arange(self._bins - STEP) < inside).astype(np.float64)
         turn = 2 * np.pi * np.arange(self.window) / self.window
         self._turn = np.ascontiguousarray(np.stack([np.cos(turn), np.sin(turn)], axis=1))
         # A sine's power falls into its bin and half as much beside it: three halves in all.
         self._scale = 16.0 / (3.0 * self.window * self.window)
-        self._ring = np.zeros((self.window, channels))
-        self._sums = np.zeros((channels, 4, self._bins))
-        self._power = np.zeros(self._bins)
+        self._ring = np.zeros((channels, self.window))
+        self._sums = np.zeros((channels, 2, self._bins + STEP))
         self._amplitudes = np.zeros(channels)
         self._told = self._amplitudes.view()
         self._told.flags.writeable = False
@@ -147,7 +155,6 @@ cdef class SlidingDft:
         """
         cdef const double *samples = <const double *> cnp.PyArray_DATA(block)
         cdef double *amplitudes = <double *> cnp.PyArray_DATA(self._amplitudes)
-        cdef Py_ssize_t i
         if cnp.PyArray_TYPE(block) != cnp.NPY_FLOAT64 or not cnp.PyArray_ISCARRAY_RO(block):
             raise TypeError(
                 f"A block of {block.dtype} was pushed; give float64 in µV, C-contiguous, "
@@ -157,59 +164,89 @@ cdef class SlidingDft:
             raise ValueError(
                 f"A block of shape {np.shape(block)} was pushed; give (n, {self.channels})."
             )
-        for i in range(cnp.PyArray_DIM(block, 0)):
-            self.take(samples + i * self.channels, amplitudes)
+        self.take(samples, cnp.PyArray_DIM(block, 0), amplitudes)
 
-    cdef void take(self, const double *row, double *amplitudes) noexcept nogil:
-        """Take one sample of every channel."""
-        cdef const double *cosine = <const double *> cnp.PyArray_DATA(self._cos)
-        cdef const double *sine = <const double *> cnp.PyArray_DATA(self._sin)
-        cdef const double *turn = <const double *> cnp.PyArray_DATA(self._turn)
-        cdef double *ring = <double *> cnp.PyArray_DATA(self._ring)
-        cdef double *sums = <double *> cnp.PyArray_DATA(self._sums)
-        cdef int bins = self._bins, c, begin
-        cdef double *of
-        cdef double *oldest = ring + <Py_ssize_t> self._slot * self.channels
-        cdef double *before = ring + <Py_ssize_t> (
-            (self._slot if self._slot else self.window) - 1
-        ) * self.channels
-        cdef double sample
-        cosine += <Py_ssize_t> self._slot * bins
-        sine += <Py_ssize_t> self._slot * bins
-        for c in range(self.channels):
-            of = sums + <Py_ssize_t> c * 4 * bins
-            sample = row[c]
-            if sample - sample != 0:
-                sample = before[c]
-            sliding_add(
-                sample - oldest[c], sample, cosine, sine, of, of + bins, of + 2 * bins,
-                of + 3 * bins, bins
-            )
-            oldest[c] = sample
-        self._slot += 1
-        if self._slot == self.window:
-            self._slot = 0
+    cdef void take(
+        self, const double *samples, Py_ssize_t rows, double *amplitudes
+    ) noexcept nogil:
+        """Take rows of samples of every channel; the last amplitudes remain."""
+        cdef Py_ssize_t n
+        cdef int c
+        while rows > 0:
+            n = min(rows, AT_ONCE, self.window - self._slot, self._due)
             for c in range(self.channels):
-                of = sums + <Py_ssize_t> c * 4 * bins
-                for begin in range(2 * bins):
-                    of[begin] = of[2 * bins + begin]
-                    of[2 * bins + begin] = 0.0
-        self._seen += 1
-        if self._seen % self.hop:
-            return
-        for c in range(self.channels):
-            of = sums + <Py_ssize_t> c * 4 * bins
-            amplitudes[c] = sqrt(
-                self._scale
-                * sliding_hann_power(
-                    of,
-                    of + bins,
-                    turn[2 * self._slot],
-                    turn[2 * self._slot + 1],
-                    <double *> cnp.PyArray_DATA(self._power),
-                    bins,
-                )
+                self._add(c, samples + c, <int> n)
+            samples += n * self.channels
+            rows -= n
+            self._slot += <int> n
+            if self._slot == self.window:
+                self._slot = 0
+                self._renew()
+            self._due -= n
+            if self._due == 0:
+                self._due = self.hop
+                for c in range(self.channels):
+                    amplitudes[c] = self._amplitude(c)
+
+    cdef void _add(self, int channel, const double *samples, int rows) noexcept nogil:
+        """Add rows that neither wrap nor pass a hop to a channel's sums."""
+        cdef double *ring = (
+            <double *> cnp.PyArray_DATA(self._ring) + <Py_ssize_t> channel * self.window
+        )
+        cdef double *re = (
+            <double *> cnp.PyArray_DATA(self._sums)
+            + <Py_ssize_t> channel * 2 * (self._bins + STEP)
+        )
+        cdef double before = ring[(self._slot if self._slot else self.window) - 1]
+        cdef double[AT_ONCE] changes
+        cdef int r
+        ring += self._slot
+        for r in range(rows):
+            if samples[0] - samples[0] == 0:  # finite
+                before = samples[0]
+            samples += self.channels
+            changes[r] = before - ring[r]
+            ring[r] = before
+        sliding_add(
+            changes,
+            ring,
+            rows,
+            <const double *> cnp.PyArray_DATA(self._cos) + <Py_ssize_t> self._slot * self._bins,
+            <const double *> cnp.PyArray_DATA(self._sin) + <Py_ssize_t> self._slot * self._bins,
+            self._bins,
+            self._anew,
+            re,
+            re + self._bins + STEP,
+        )
+
+    cdef void _renew(self) noexcept nogil:
+        """Put the bins that were summed anew in their places, and begin the next ones."""
+        cdef double *sums = <double *> cnp.PyArray_DATA(self._sums)
+        cdef int k
+        for _ in range(2 * self.channels):
+            for k in range(STEP):
+                sums[self._anew + k] = sums[self._bins + k]
+                sums[self._bins + k] = 0.0
+            sums += self._bins + STEP
+        self._anew = self._anew + STEP if self._anew + STEP < self._bins else 0
+
+    cdef double _amplitude(self, int channel) noexcept nogil:
+        cdef const double *turn = <const double *> cnp.PyArray_DATA(self._turn)
+        cdef const double *re = (
+            <const double *> cnp.PyArray_DATA(self._sums)
+            + <Py_ssize_t> channel * 2 * (self._bins + STEP)
+        )
+        return sqrt(
+            self._scale
+            * sliding_hann_power(
+                re,
+                re + self._bins + STEP,
+                turn[2 * self._slot],
+                turn[2 * self._slot + 1],
+                <const double *> cnp.PyArray_DATA(self._weights),
+                self._bins,
             )
+        )
 
     def reset(self):
         """Forget every sample; parameters stay."""
@@ -217,7 +254,8 @@ cdef class SlidingDft:
         self._sums.fill(0)
         self._amplitudes.fill(0)
         self._slot = 0
-        self._seen = 0
+        self._anew = 0
+        self._due = self.hop
 
 
 @cython.final
@@ -283,7 +321,7 @@ cdef class SpectralDetector(ThresholdDetector):
     ) noexcept nogil:
         cdef Py_ssize_t i
         for i in range(rows):
-            self._dft.take(uv + i, &self._amplitude)
+            self._dft.take(uv + i, 1, &self._amplitude)
             levels[i] = self._amplitude
 
     cdef void forget(self) noexcept nogil:
