@@ -46,9 +46,9 @@ INLINE void NAME(cascade)(const REAL *restrict a, const int sections, REAL gain,
                           int rows, int lanes)
 {
     int r = 0;
-    for (; r + 2 <= rows; r += 2) /* more would outgrow the registers and the scheduler */
-        NAME(cascade_rows)(a, sections, gain, decay, z, mean, tile + r * WIDTH, 2, lanes);
-    if (r < rows)
+    for (; r + 4 <= rows; r += 4) /* gcc 12 does not vectorise 8 */
+        NAME(cascade_rows)(a, sections, gain, decay, z, mean, tile + r * WIDTH, 4, lanes);
+    for (; r < rows; r++)
         NAME(cascade_rows)(a, sections, gain, decay, z, mean, tile + r * WIDTH, 1, lanes);
 }
 

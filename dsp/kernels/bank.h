@@ -25,8 +25,9 @@ INLINE void NAME(decide_at_once)(const REAL *restrict thresholds, const REAL *re
 {
     for (int c = 0; c < lanes; c++) {
         INTEGER active = state[c], when = changed[c];
+        const REAL on = thresholds[c], off = thresholds[WIDTH + c]; /* both, without a choice */
         for (int r = 0; r < rows; r++) {
-            const REAL threshold = active ? thresholds[WIDTH + c] : thresholds[c];
+            const REAL threshold = active ? off : on;
             const INTEGER above = tile[r * WIDTH + c] > threshold;
             when = above != active ? at + r : when;
             active = above;
@@ -45,8 +46,9 @@ INLINE void NAME(decide)(const NAME(bank) *b, const REAL *restrict thresholds,
     for (int c = 0; c < lanes; c++) {
         INTEGER active = state[c], run = state[WIDTH + c], blanked = state[2 * WIDTH + c];
         INTEGER when = changed[c];
+        const REAL on = thresholds[c], off = thresholds[WIDTH + c];
         for (int r = 0; r < rows; r++) {
-            const REAL threshold = active ? thresholds[WIDTH + c] : thresholds[c];
+            const REAL threshold = active ? off : on;
             const INTEGER needed = active ? termination : onset; /* 1 at least */
             const INTEGER above = tile[r * WIDTH + c] > threshold;
             const INTEGER busy = blanked > 0;

@@ -48,6 +48,20 @@ INLINE void NAME(hold)(const SAMPLE *samples, ptrdiff_t stride, int rows, int la
         }
 }
 
+/* Whether one of `rows` rows, a constant where this is called, has a bad sample. */
+INLINE int NAME(spoils)(const SAMPLE *restrict samples, ptrdiff_t stride, const int rows,
+                        int lanes)
+{
+    SAMPLE bad = 0;
+    ROLLED
+    for (int c = 0; c < lanes; c++)
+        for (int r = 0; r < rows; r++) {
+            const SAMPLE sample = samples[r * stride + c];
+            bad |= (SAMPLE)((sample == LEAST) | (sample == GREATEST));
+        }
+    return bad;
+}
+
 /* At most SLICE rows of one group. */
 INLINE void NAME(slice)(const NAME(decimator) *d, int first, int lanes,
                         const SAMPLE *samples, int rows)
@@ -55,13 +69,12 @@ INLINE void NAME(slice)(const NAME(decimator) *d, int first, int lanes,
     WORD *restrict state = d->state + 6 * (ptrdiff_t)first;
     SAMPLE good[SLICE * BAND];
     ptrdiff_t stride = d->channels;
-    SAMPLE bad = 0;
-    for (int r = 0; r < rows; r++)
-        ROLLED
-        for (int c = 0; c < lanes; c++) {
-            const SAMPLE sample = samples[r * stride + c];
-            bad |= (SAMPLE)((sample == LEAST) | (sample == GREATEST));
-        }
+    int bad = 0;
+    if (rows == SLICE)
+        bad = NAME(spoils)(samples, stride, SLICE, lanes);
+    else
+        for (int r = 0; r < rows; r++)
+            bad |= NAME(spoils)(samples + r * stride, stride, 1, lanes);
     if (bad) {
         NAME(hold)(samples, stride, rows, lanes, d->last + first, d->spoilt + first,
                    d->held + first, good);
@@ -83,6 +96,8 @@ INLINE void NAME(slice)(const NAME(decimator) *d, int first, int lanes,
 INLINE void NAME(comb)(const NAME(decimator) *d, int first, int lanes, int32_t *restrict out)
 {
     WORD *restrict state = d->state + 6 * (ptrdiff_t)first;
+    uint8_t *restrict spoilt = d->spoilt + first;
+    const double nv_per_count = d->nv_per_count;
     ROLLED
     for (int c = 0; c < lanes; c++) {
         WORD sum = state[2 * BAND + c];
@@ -91,13 +106,23 @@ INLINE void NAME(comb)(const NAME(decimator) *d, int first, int lanes, int32_t *
             state[i * BAND + c] = sum;
             sum = difference;
         }
-        const double nv = (double)(SIGNED)sum * d->nv_per_count;
+        const double nv = (double)(SIGNED)sum * nv_per_count;
         const double rounded = nv + (nv < 0 ? -0.5 : 0.5);
         const double least = -2147483647.0, greatest = 2147483647.0;
-        const double fits = rounded < least ? least : rounded > greatest ? greatest : rounded;
-        out[c] = d->spoilt[first + c] ? INT32_MIN : (int32_t)fits;
-        d->spoilt[first + c] = 0;
+        const double above = rounded < least ? least : rounded;
+        out[c] = (int32_t)(above > greatest ? greatest : above);
     }
+    /* By itself: a loop over bytes as well would not be vectorised. */
+    uint8_t any = 0;
+    ROLLED
+    for (int c = 0; c < lanes; c++)
+        any |= spoilt[c];
+    if (any)
+        for (int c = 0; c < lanes; c++)
+            if (spoilt[c]) {
+                out[c] = INT32_MIN;
+                spoilt[c] = 0;
+            }
 }
 
 INLINE void NAME(decimator_group)(const NAME(decimator) *d, int first, int lanes,

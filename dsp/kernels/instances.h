@@ -21,7 +21,7 @@
 
 #include "clones.h"
 
-enum { WIDTH = 16, TILE = 16 }; /* of band-pass and decision: lanes, rows */
+enum { WIDTH = 32, TILE = 16 }; /* of band-pass and decision: lanes, rows */
 enum { BAND = 64, SLICE = 8 };  /* of the decimator */
 
 enum { NANOVOLT_INT32, MICROVOLT_FLOAT32, MICROVOLT_FLOAT64 }; /* what a block holds */

@@ -5,37 +5,61 @@
  *         infinity and for a converter at its rail, so that none of them reaches a filter.
  */
 
-/* Reads rows of `lanes` samples, `stride` values apart, into a tile; the number of bad ones. */
-INLINE int NAME(read_tile)(const void *block, int kind, ptrdiff_t at, ptrdiff_t stride,
-                           int rows, int lanes, REAL limit, REAL *restrict tile)
+/* Reads `rows` rows, a constant where this is called, of a block of one kind into a tile; not
+ * zero if a sample is bad. */
+INLINE INTEGER NAME(read_rows)(const void *block, const int kind, ptrdiff_t at,
+                               ptrdiff_t stride, const int rows, int lanes, REAL limit,
+                               REAL *restrict tile)
+{
+    const int32_t *nanovolt = (const int32_t *)block + at;
+    const float *single = (const float *)block + at;
+    const double *microvolt = (const double *)block + at;
+    INTEGER bad = 0;
+    ROLLED
+    for (int c = 0; c < lanes; c++)
+        for (int r = 0; r < rows; r++) {
+            REAL uv;
+            if (kind == NANOVOLT_INT32) {
+                /* A sum, not a choice: gcc vectorises no choice of a product. */
+                const REAL missing = nanovolt[r * stride + c] == INT32_MIN ? (REAL)NAN : 0;
+                uv = (REAL)nanovolt[r * stride + c] * (REAL)1e-3 + missing;
+            } else if (kind == MICROVOLT_FLOAT32)
+                uv = (REAL)single[r * stride + c];
+            else
+                uv = (REAL)microvolt[r * stride + c];
+            tile[r * WIDTH + c] = uv;
+            bad |= !(MAGNITUDE(uv) <= limit);
+        }
+    return bad;
+}
+
+INLINE INTEGER NAME(read_kind)(const void *block, const int kind, ptrdiff_t at,
+                               ptrdiff_t stride, int rows, int lanes, REAL limit,
+                               REAL *restrict tile)
 {
     INTEGER bad = 0;
-    for (int r = 0; r < rows; r++, at += stride, tile += WIDTH)
-        if (kind == NANOVOLT_INT32) {
-            const int32_t *raw = (const int32_t *)block + at;
-            ROLLED
-            for (int c = 0; c < lanes; c++) {
-                /* A sum, not a choice: gcc vectorises no choice of a product. */
-                const REAL missing = raw[c] == INT32_MIN ? (REAL)NAN : 0;
-                tile[c] = (REAL)raw[c] * (REAL)1e-3 + missing;
-                bad += !(MAGNITUDE(tile[c]) <= limit);
-            }
-        } else if (kind == MICROVOLT_FLOAT32) {
-            const float *raw = (const float *)block + at;
-            ROLLED
-            for (int c = 0; c < lanes; c++) {
-                tile[c] = (REAL)raw[c];
-                bad += !(MAGNITUDE(tile[c]) <= limit);
-            }
-        } else {
-            const double *raw = (const double *)block + at;
-            ROLLED
-            for (int c = 0; c < lanes; c++) {
-                tile[c] = (REAL)raw[c];
-                bad += !(MAGNITUDE(tile[c]) <= limit);
-            }
-        }
-    return (int)bad;
+    int r = 0;
+    for (; r + 4 <= rows; r += 4)
+        bad |= NAME(read_rows)(block, kind, at + r * stride, stride, 4, lanes, limit,
+                               tile + r * WIDTH);
+    for (; r < rows; r++)
+        bad |= NAME(read_rows)(block, kind, at + r * stride, stride, 1, lanes, limit,
+                               tile + r * WIDTH);
+    return bad;
+}
+
+/* Reads rows of `lanes` samples, `stride` values apart, into a tile; not zero if one is bad. */
+INLINE INTEGER NAME(read_tile)(const void *block, int kind, ptrdiff_t at, ptrdiff_t stride,
+                               int rows, int lanes, REAL limit, REAL *restrict tile)
+{
+    switch (kind) {
+    case NANOVOLT_INT32:
+        return NAME(read_kind)(block, NANOVOLT_INT32, at, stride, rows, lanes, limit, tile);
+    case MICROVOLT_FLOAT32:
+        return NAME(read_kind)(block, MICROVOLT_FLOAT32, at, stride, rows, lanes, limit, tile);
+    default:
+        return NAME(read_kind)(block, MICROVOLT_FLOAT64, at, stride, rows, lanes, limit, tile);
+    }
 }
 
 /* last: the last good sample of each lane, uV; held and saturated count the bad ones. */
