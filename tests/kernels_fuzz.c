@@ -86,6 +86,7 @@ static void NAME(fuzz)(void)
 #else
 
 #include "instances.h"
+#include "sliding.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,6 +197,43 @@ static void *random_block(int kind, ptrdiff_t count, int rarity)
 DECIMATOR(int16_t, uint32_t, i16, INT16_MIN, INT16_MAX, 40)
 DECIMATOR(int32_t, uint64_t, i32, INT32_MIN, INT32_MAX, 100)
 
+static void fuzz_sliding(void)
+{
+    const int channels = between(1, 5), bins = LANES * between(3, 9), window = between(8, 70);
+    sliding d = {.channels = channels, .window = window, .hop = between(1, 40), .bins = bins};
+    d.due = d.hop;
+    const ptrdiff_t sizes[] = {2 * bins * window, 2 * bins * (window / FOLD), 2 * bins * PAIRS,
+                               2 * window, bins};
+    double *tables[5];
+    for (int i = 0; i < 5; i++) {
+        tables[i] = zeros(sizes[i], sizeof *tables[i]);
+        for (ptrdiff_t j = 0; j < sizes[i]; j++)
+            tables[i][j] = 2 * unit() - 1;
+    }
+    d.twiddles = tables[0];
+    d.middles = tables[1];
+    d.halves = tables[2];
+    d.turns = tables[3];
+    d.weights = tables[4];
+    d.ring = zeros(channels * window, sizeof *d.ring);
+    d.changes = zeros(channels * FOLD, sizeof *d.changes);
+    d.sums = zeros(channels * 2 * (bins + LANES), sizeof *d.sums);
+    d.powers = zeros(channels, sizeof *d.powers);
+    for (int i = between(1, 6); i > 0; i--) {
+        const int rows = between(0, 60);
+        double *block = random_block(MICROVOLT_FLOAT64, rows * channels, 20);
+        sliding_push(&d, block, rows);
+        add(d.powers, channels, sizeof *d.powers);
+        free(block);
+    }
+    for (int i = 0; i < 5; i++)
+        free(tables[i]);
+    free(d.ring);
+    free(d.changes);
+    free(d.sums);
+    free(d.powers);
+}
+
 int main(int count, char **arguments)
 {
     const int rounds = count == 2 ? atoi(arguments[1]) : 0;
@@ -206,6 +244,7 @@ int main(int count, char **arguments)
         fuzz_f64();
         fuzz_decimator_i16();
         fuzz_decimator_i32();
+        fuzz_sliding();
     }
     printf("%016llx\n", (unsigned long long)hash);
     return 0;

@@ -149,3 +149,30 @@ cdef extern from "instances.h" nogil:
         int above
 
     int burst_push(burst_run *run, double level, double threshold)
+
+
+cdef extern from "sliding.h" nogil:
+    int LANES
+    int FOLD
+    int PAIRS
+
+    ctypedef struct sliding:
+        int channels
+        int window
+        int hop
+        int bins
+        int slot
+        int gathered
+        int anew
+        int due
+        const double *twiddles
+        const double *middles
+        const double *halves
+        const double *turns
+        const double *weights
+        double *ring
+        double *changes
+        double *sums
+        double *powers
+
+    void sliding_push(sliding *d, const double *samples, Py_ssize_t rows)

@@ -2,6 +2,8 @@
 
 cimport numpy as cnp
 
+from stimloop_dsp._kernels cimport sliding
+
 
 cdef class SlidingDft:
     cdef readonly double fs_hz
@@ -10,16 +12,11 @@ cdef class SlidingDft:
     cdef readonly int hop
     cdef readonly double delay_ms
     cdef readonly object bins_hz
-    cdef int _bins
     cdef double _scale
-    cdef cnp.ndarray _cos, _sin, _turn, _ring, _sums, _weights, _amplitudes, _told
-    cdef int _slot
-    cdef int _anew
-    cdef Py_ssize_t _due
+    cdef sliding _sliding
+    cdef cnp.ndarray _twiddles, _middles, _halves, _turns, _weights
+    cdef cnp.ndarray _ring, _changes, _sums, _powers, _amplitudes, _told
 
     cdef void take(
         self, const double *samples, Py_ssize_t rows, double *amplitudes
     ) noexcept nogil
-    cdef void _add(self, int channel, const double *samples, int rows) noexcept nogil
-    cdef void _renew(self) noexcept nogil
-    cdef double _amplitude(self, int channel) noexcept nogil

@@ -11,23 +11,10 @@ from libc.math cimport sqrt
 import numpy as np
 
 from stimloop_dsp import design
+from stimloop_dsp._kernels cimport FOLD, LANES, PAIRS, sliding, sliding_push
 from stimloop_dsp._threshold cimport ThresholdDetector
 
 cnp.import_array()
-
-cdef extern from "sliding.h" nogil:
-    int STEP
-    void sliding_add(
-        const double *changes, const double *samples, int rows, const double *c,
-        const double *s, int bins, int anew, double *re, double *im
-    )
-    double sliding_hann_power(
-        const double *re, const double *im, double c, double s, const double *weights, int bins
-    )
-
-cdef enum:
-    AT_ONCE = 64  # samples of a channel
-
 
 @cython.final
 cdef class SlidingDft:
@@ -109,22 +96,9 @@ cdef class SlidingDft:
         self.hop = design.sample_count(fs_hz, hop_ms)
         self.delay_ms = 500 * self.window / fs_hz
         self.bins_hz = np.arange(first, last + 1) * fs_hz / self.window
-        inside = last - first + 1
-        # One bin before the band, and at least one after it.
-        self._bins = STEP * (-(-inside // STEP) + 1)
-        # The phase is reduced to one turn in whole numbers, for exact multiples of a turn.
-        phase = np.outer(np.arange(self.window), np.arange(first - 1, last + 2)) % self.window
-        self._cos = np.zeros((self.window, self._bins))
-        self._sin = np.zeros((self.window, self._bins))
-        self._cos[:, : inside + 2] = np.cos(2 * np.pi * phase / self.window)
-        self._sin[:, : inside + 2] = np.sin(2 * np.pi * phase / self.window)
-        self._weights = (np.arange(self._bins - STEP) < inside).astype(np.float64)
-        turn = 2 * np.pi * np.arange(self.window) / self.window
-        self._turn = np.ascontiguousarray(np.stack([np.cos(turn), np.sin(turn)], axis=1))
+        self._plan(first, last)
         # A sine's power falls into its bin and half as much beside it: three halves in all.
-        self._scale = 16.0 / (3.0 * self.window * self.window)
-        self._ring = np.zeros((channels, self.window))
-        self._sums = np.zeros((channels, 2, self._bins + STEP))
+        self._scale = 4.0 / (3.0 * self.window * self.window)
         self._amplitudes = np.zeros(channels)
         self._told = self._amplitudes.view()
         self._told.flags.writeable = False
@@ -166,96 +140,61 @@ cdef class SlidingDft:
             )
         self.take(samples, cnp.PyArray_DIM(block, 0), amplitudes)
 
+    def _plan(self, first, last):
+        """Lay out tables and memory for the bins from first to last."""
+        cdef sliding *d = &self._sliding
+        stretch = -(-(last - first + 1) // LANES)
+        # Place by place, lane by lane: the bin of each, a neighbor before and behind a stretch.
+        bins = np.add.outer(np.arange(stretch + 2), stretch * np.arange(LANES)).ravel()
+        bins += first - 1
+        behind = np.arange(self.window // FOLD) * FOLD
+        # Phases in halves of a sample, reduced to one turn in whole numbers: exact turns.
+        self._twiddles = twiddles(2 * np.arange(self.window), bins, self.window)
+        self._middles = twiddles(2 * behind + FOLD - 1, bins, self.window)
+        self._halves = twiddles(2 * np.arange(PAIRS) + 1, bins, self.window)
+        self._turns = np.ascontiguousarray(
+            twiddles(2 * np.arange(self.window), np.ones(1, dtype=int), self.window)[:, :, 0] / 2
+        )
+        self._weights = (bins <= last).astype(np.float64)
+        self._ring = np.zeros((self.channels, self.window))
+        self._changes = np.zeros((self.channels, FOLD))
+        self._sums = np.zeros((self.channels, 2, len(bins) + LANES))
+        self._powers = np.zeros(self.channels)
+        d.channels, d.window, d.hop, d.bins = self.channels, self.window, self.hop, len(bins)
+        d.twiddles = <const double *> cnp.PyArray_DATA(self._twiddles)
+        d.middles = <const double *> cnp.PyArray_DATA(self._middles)
+        d.halves = <const double *> cnp.PyArray_DATA(self._halves)
+        d.turns = <const double *> cnp.PyArray_DATA(self._turns)
+        d.weights = <const double *> cnp.PyArray_DATA(self._weights)
+        d.ring = <double *> cnp.PyArray_DATA(self._ring)
+        d.changes = <double *> cnp.PyArray_DATA(self._changes)
+        d.sums = <double *> cnp.PyArray_DATA(self._sums)
+        d.powers = <double *> cnp.PyArray_DATA(self._powers)
+
     cdef void take(
         self, const double *samples, Py_ssize_t rows, double *amplitudes
     ) noexcept nogil:
         """Take rows of samples of every channel; the last amplitudes remain."""
-        cdef Py_ssize_t n
         cdef int c
-        while rows > 0:
-            n = min(rows, AT_ONCE, self.window - self._slot, self._due)
-            for c in range(self.channels):
-                self._add(c, samples + c, <int> n)
-            samples += n * self.channels
-            rows -= n
-            self._slot += <int> n
-            if self._slot == self.window:
-                self._slot = 0
-                self._renew()
-            self._due -= n
-            if self._due == 0:
-                self._due = self.hop
-                for c in range(self.channels):
-                    amplitudes[c] = self._amplitude(c)
-
-    cdef void _add(self, int channel, const double *samples, int rows) noexcept nogil:
-        """Add rows that neither wrap nor pass a hop to a channel's sums."""
-        cdef double *ring = (
-            <double *> cnp.PyArray_DATA(self._ring) + <Py_ssize_t> channel * self.window
-        )
-        cdef double *re = (
-            <double *> cnp.PyArray_DATA(self._sums)
-            + <Py_ssize_t> channel * 2 * (self._bins + STEP)
-        )
-        cdef double before = ring[(self._slot if self._slot else self.window) - 1]
-        cdef double[AT_ONCE] changes
-        cdef int r
-        ring += self._slot
-        for r in range(rows):
-            if samples[0] - samples[0] == 0:  # finite
-                before = samples[0]
-            samples += self.channels
-            changes[r] = before - ring[r]
-            ring[r] = before
-        sliding_add(
-            changes,
-            ring,
-            rows,
-            <const double *> cnp.PyArray_DATA(self._cos) + <Py_ssize_t> self._slot * self._bins,
-            <const double *> cnp.PyArray_DATA(self._sin) + <Py_ssize_t> self._slot * self._bins,
-            self._bins,
-            self._anew,
-            re,
-            re + self._bins + STEP,
-        )
-
-    cdef void _renew(self) noexcept nogil:
-        """Put the bins that were summed anew in their places, and begin the next ones."""
-        cdef double *sums = <double *> cnp.PyArray_DATA(self._sums)
-        cdef int k
-        for _ in range(2 * self.channels):
-            for k in range(STEP):
-                sums[self._anew + k] = sums[self._bins + k]
-                sums[self._bins + k] = 0.0
-            sums += self._bins + STEP
-        self._anew = self._anew + STEP if self._anew + STEP < self._bins else 0
-
-    cdef double _amplitude(self, int channel) noexcept nogil:
-        cdef const double *turn = <const double *> cnp.PyArray_DATA(self._turn)
-        cdef const double *re = (
-            <const double *> cnp.PyArray_DATA(self._sums)
-            + <Py_ssize_t> channel * 2 * (self._bins + STEP)
-        )
-        return sqrt(
-            self._scale
-            * sliding_hann_power(
-                re,
-                re + self._bins + STEP,
-                turn[2 * self._slot],
-                turn[2 * self._slot + 1],
-                <const double *> cnp.PyArray_DATA(self._weights),
-                self._bins,
-            )
-        )
+        sliding_push(&self._sliding, samples, rows)
+        for c in range(self.channels):
+            amplitudes[c] = sqrt(self._scale * self._sliding.powers[c])
 
     def reset(self):
         """Forget every sample; parameters stay."""
         self._ring.fill(0)
         self._sums.fill(0)
+        self._powers.fill(0)
         self._amplitudes.fill(0)
-        self._slot = 0
-        self._anew = 0
-        self._due = self.hop
+        self._sliding.slot = self._sliding.gathered = self._sliding.anew = 0
+        self._sliding.due = self.hop
+
+
+cdef cnp.ndarray twiddles(halves, bins, window):
+    """Cosines and sines of 2 pi k n / N, (places, 2, bins), n in halves of a sample."""
+    phase = np.outer(halves, bins) % (2 * window)
+    angle = np.pi * phase / window
+    return np.ascontiguousarray(np.stack([np.cos(angle), np.sin(angle)], axis=1))
 
 
 @cython.final
