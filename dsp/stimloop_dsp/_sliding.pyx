@@ -16,6 +16,7 @@ from stimloop_dsp._threshold cimport ThresholdDetector
 
 cnp.import_array()
 
+
 @cython.final
 cdef class SlidingDft:
     """Root mean square of a band of many channels, from the Hann window that ends now.
@@ -152,9 +153,8 @@ cdef class SlidingDft:
         self._twiddles = twiddles(2 * np.arange(self.window), bins, self.window)
         self._middles = twiddles(2 * behind + FOLD - 1, bins, self.window)
         self._halves = twiddles(2 * np.arange(PAIRS) + 1, bins, self.window)
-        self._turns = np.ascontiguousarray(
-            twiddles(2 * np.arange(self.window), np.ones(1, dtype=int), self.window)[:, :, 0] / 2
-        )
+        one = np.ones(1, dtype=int)
+        self._turns = twiddles(2 * np.arange(self.window), one, self.window) / 2
         self._weights = (bins <= last).astype(np.float64)
         self._ring = np.zeros((self.channels, self.window))
         self._changes = np.zeros((self.channels, FOLD))
