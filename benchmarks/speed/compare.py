@@ -271,9 +271,9 @@ In chunks of one sample nearly all of SciPy's public time is its wrapper: its co
 stands beside it. stimloop's float64 and float32 are one portable build with function clones for
 AVX2, without contraction, so that its bits are the same everywhere.
 
-The goals come from a prototype on another processor (AMD Zen 3), where SciPy's public chain took
-73 µs for one sample of one channel. Where a wrapper costs less, so does the ratio: those at one
-sample tell of both ends.
+The goals come from a prototype on another processor (AMD Zen 3), where SciPy's public chain
+took 73 µs for one sample of one channel. Where a wrapper costs less, so does the ratio: those
+at one sample tell of both ends.
 """
 
 

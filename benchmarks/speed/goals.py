@@ -341,8 +341,8 @@ Made by `python -m benchmarks.speed.goals --write`. Contenders of a row alternat
 The kernels of G5 and G6 run without Python, in a program of their own. {machine}, Python
 {python}, NumPy {numpy}; beside other libraries: [speed.md](speed.md).
 
-The goals come from a prototype on another processor (AMD Zen 3), where an empty method took 19 ns
-and an rfft of a window 31 µs; a ratio to either tells of both ends.
+The goals come from a prototype on another processor (AMD Zen 3), where an empty method
+took 19 ns and an rfft of a window 31 µs; a ratio to either tells of both ends.
 
 | goal | what | measured | value | wanted | |
 |---|---|---|---:|---:|---|
