@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, get_type_hints
 
@@ -9,9 +12,10 @@ from hypothesis import strategies as st
 
 from stimloop_hw.framing import MAX_PAYLOAD
 from stimloop_hw.messages import MESSAGES, Message
-from stimloop_hw.program import CASE, Mode, Program
+from stimloop_hw.program import CASE, PASSIVE, Mode, Program
 
 if TYPE_CHECKING:
+    from stimloop_hw.ranges import Run
     from stimloop_sim.profile import Profile
 
 _INTEGERS = {
@@ -58,32 +62,128 @@ def chunks_of(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(places)]
 
 
+def values_of(runs: tuple[Run, ...], highest: int | None = None) -> st.SearchStrategy[int]:
+    """Any value of these runs, up to the highest."""
+    parts = []
+    for run in runs:
+        high = run.high if highest is None else min(run.high, highest)
+        if high >= run.low:
+            steps = st.integers(0, (high - run.low) // run.step)
+            parts.append(st.builds(lambda k, run=run: run.low + k * run.step, steps))
+    return st.one_of(parts)
+
+
+def _shares(draw: st.DrawFn, contacts: list[int], step: int) -> dict[int, int]:
+    """100 % in whole steps over some contacts."""
+    left = 100 // step - len(contacts)
+    shares = {}
+    for number in contacts[:-1]:
+        extra = draw(st.integers(0, left))
+        shares[number], left = (1 + extra) * step, left - extra
+    shares[contacts[-1]] = (1 + left) * step
+    return shares
+
+
+def _poles(draw: st.DrawFn, profile: Profile, program: Program) -> Program:
+    lead = len(profile.contacts)
+    mask = draw(st.integers(1, (1 << lead) - (1 if profile.case else 2)))
+    cathodes = [k for k in range(lead) if mask >> k & 1]
+    anodes = [k for k in range(lead) if not mask >> k & 1 and draw(st.booleans())]
+    if profile.case and (not anodes or draw(st.booleans())):
+        anodes.append(15)
+    if not anodes:
+        anodes = [next(k for k in range(lead) if not mask >> k & 1)]
+    program = replace(
+        program,
+        cathodes=sum(1 << k for k in cathodes),
+        anodes=sum(1 << k for k in anodes),
+    )
+    step = profile.share_step_percent
+    shared = draw(st.booleans()) and max(len(cathodes), len(anodes)) * step <= 100
+    if not shared:
+        return program
+    return program.with_shares(_shares(draw, cathodes, step) | _shares(draw, anodes, step))
+
+
+def _largest_ua(profile: Profile, program: Program) -> int:
+    """Largest amplitude that contacts and compliance allow, µA, in another way than it does."""
+    shares = program.shares_percent
+    bounds = [Fraction(profile.amplitude_ua[-1].high)]
+    worst: dict[int, Fraction] = {}
+    for pole in (program.cathodes, program.anodes & ~CASE):
+        for number in range(15):
+            if pole >> number & 1:
+                contact = profile.contacts[number]
+                part = Fraction(shares[number] or 100, 100)
+                worst[pole] = max(worst.get(pole, Fraction(0)), part)
+                bounds.append(contact.amplitude_max_ua / part)
+                bounds.append(Fraction(contact.charge_max_nc * 1000, program.width_us) / part)
+    ohm = profile.impedance_ohm + Fraction(1000 * program.width_us, profile.capacitance_nf)
+    if cathodic := sum(worst.values()):
+        bounds.append(1000 * profile.compliance_mv / (ohm * cathodic))
+    return math.floor(min(bounds))
+
+
+def _course(draw: st.DrawFn, profile: Profile, program: Program) -> Program:
+    """Pauses, or none where the device can do without."""
+    top_ua = program.amplitude_max_ua
+    paused = profile.duty_max_permille < 1000 or draw(st.booleans())
+    if program.mode == Mode.TRIGGERED or not paused:
+        return replace(program, soft_start_ms=draw(st.sampled_from([0, 300, 2000])))
+    start_ms = draw(st.integers(0, 500)) + -(-top_ua * 1000 // program.slew_ua_s)
+    down_ua_s = program.slew_down_ua_s or program.slew_ua_s
+    stop_ms = draw(st.integers(1, 500)) + -(-top_ua * 1000 // down_ua_s)
+    on_ms = draw(st.integers(1, 5000))
+    active_ms = on_ms + start_ms + stop_ms
+    whole_ms = -(-active_ms * 1000 // profile.duty_max_permille)
+    off_ms = max(whole_ms - on_ms, start_ms + stop_ms) + draw(st.integers(0, 5000))
+    return replace(
+        program,
+        soft_start_ms=start_ms,
+        soft_stop_ms=stop_ms,
+        cycle_on_ms=on_ms,
+        cycle_off_ms=off_ms,
+    )
+
+
 @st.composite
 def programs(draw: st.DrawFn, profile: Profile) -> Program:
     """Programs that the profile allows."""
     p = profile
-    width_us = draw(
-        st.integers(p.width_min_us // p.width_step_us, p.width_max_us // p.width_step_us)
-    )
-    width_us *= p.width_step_us
-    top_ua = min(p.amplitude_max_ua, p.charge_max_nc * 1000 // width_us)
-    step_ua = p.amplitude_step_ua
-    max_ua = draw(st.integers(0, top_ua // step_ua)) * step_ua
-    min_ua, fallback_ua = (draw(st.integers(0, max_ua // step_ua)) * step_ua for _ in "ab")
-    fallback_ua = 0 if fallback_ua < min_ua else fallback_ua
-    periods = st.integers(p.period_min_us // p.period_step_us, 30_000 // p.period_step_us).map(
-        lambda k: k * p.period_step_us
-    )
-    period_min_us, period_max_us = sorted((draw(periods), draw(periods)))
-    return Program(
+    runs = p.amplitude_ua
+    ratio = draw(st.sampled_from([1, 1, PASSIVE, 2, 5]))
+    slowest_us = 30_000 if p.period_us[0].low < 30_000 else 100_000
+    rooms_us = slowest_us // (1 + (ratio or 8)) - 100
+    program = Program(
         mode=draw(st.sampled_from(Mode)),
+        amplitude_min_ua=0,
+        amplitude_max_ua=0,
+        width_us=draw(values_of(p.width_us, rooms_us)),
+        period_min_us=0,
+        period_max_us=0,
+        slew_ua_s=draw(st.integers(max(1, p.slew_max_ua_s // 3), p.slew_max_ua_s)),
+        fallback_ua=0,
+        cathodes=1,
+        anodes=CASE,
+        interphase_us=draw(st.integers(0, p.interphase_max_us)),
+        recharge_ratio=ratio,
+        slew_down_ua_s=draw(st.sampled_from([0, p.slew_max_ua_s // 2, p.slew_max_ua_s])),
+    )
+    program = _poles(draw, p, program)
+    sources = [share for share in program.shares_percent if share] or [100]
+    if any(run.step * share * 10 % (ratio or 1) for run in runs for share in sources):
+        program = replace(program, recharge_ratio=1)
+    max_ua = draw(values_of(runs, _largest_ua(p, program)))
+    min_ua, fallback_ua = (draw(values_of(runs, max_ua)) for _ in "ab")
+    shortest_us = program.width_us * (1 + (program.recharge_ratio or 8)) + 100
+    periods = values_of(p.period_us, slowest_us).filter(lambda us: us >= shortest_us)
+    period_min_us, period_max_us = sorted((draw(periods), draw(periods)))
+    program = replace(
+        program,
         amplitude_min_ua=min_ua,
         amplitude_max_ua=max_ua,
-        width_us=width_us,
+        fallback_ua=0 if fallback_ua < min_ua else fallback_ua,
         period_min_us=period_min_us,
         period_max_us=period_max_us,
-        slew_ua_s=draw(st.integers(1, p.slew_max_ua_s)),
-        fallback_ua=fallback_ua,
-        cathodes=draw(st.integers(1, (1 << p.contacts) - 1)),
-        anodes=CASE,
     )
+    return _course(draw, p, program)

@@ -9,24 +9,26 @@ cnp.import_array()
 
 cdef enum:
     RECENT = 4096           # pulses kept for a witness; what is older stays in the counters
+    RUNS = 4                # runs of amplitudes that the hardware may have
+    CONTACTS = 16
+
+cdef long long NEVER = 1LL << 62
 
 
 @cython.final
 cdef class PulseTrain:
     """Pulse generator of one channel.
 
-    The amplitude moves towards its target no faster than the ramp allows, is quantised downward
-    to the hardware's step, and leaves as a cathodic phase, a gap and an active recharge of
-    amplitude / ratio for width * ratio.
+    The amplitude moves towards its target no faster than the ramps allow, is quantised downward
+    to what the hardware has, and leaves as a cathodic phase, a gap and a recharge: an active one
+    of amplitude / ratio for width * ratio, or a passive discharge until the next pulse. Pauses
+    come and go on the clock of `start`.
 
     Parameters
     ----------
-    step_ua : int
-        Amplitude step of the hardware, µA.
-    interphase_us : int
-        Gap between the phases, µs.
-    recharge_ratio : int
-        Has to divide the step in nA, so that the recharge is a whole number of nA.
+    amplitude_ua : sequence of Run
+        Amplitudes that the hardware has, µA: at most 4 runs, ascending from 0, each beginning
+        where the one before ends.
 
     Attributes
     ----------
@@ -34,29 +36,48 @@ cdef class PulseTrain:
         Pulses delivered.
     delivered_pc : int
         Cathodic charge delivered, pC.
+    discharged_pc : int
+        What of it returned by passive discharge, pC: in this layer all that a passive pulse
+        left; what the electrodes keep of it is physics.
     net_fc : int
-        Sum of both phases of every completed pulse, fC; anything but zero is a fault.
+        Sum over both phases of every completed pulse and every contact of the cathode, fC;
+        anything but zero is a fault.
     i2t_ua2_us : int
         Sum of amplitude² * width of the cathodic phases, µA²·µs.
     breached : bool
         A pulse was asked for that exceeds the program; it was not delivered.
     acting : bool
         Pulses were in effect during the latest `advance`.
+    resting : bool
+        In a pause, or on the way into it.
     target_ua : int
-        Where the amplitude is going, µA.
+        The setpoint in force, µA.
     """
 
     cdef readonly long long pulses
     cdef readonly long long delivered_pc
+    cdef readonly long long discharged_pc
     cdef readonly long long net_fc
     cdef readonly unsigned long long i2t_ua2_us
     cdef readonly bint breached
     cdef readonly bint acting
+    cdef readonly bint resting
     cdef readonly long long target_ua
     cdef readonly long long period_us
     cdef readonly long long width_us
-    cdef long long step_ua, interphase_us, ratio
-    cdef long long max_ua, rate_ua_s
+    cdef int runs
+    cdef long long run_low_ua[RUNS]
+    cdef long long run_high_ua[RUNS]
+    cdef long long run_step_ua[RUNS]
+    cdef int sources                # contacts of the cathode with a current of their own
+    cdef long long percents[CONTACTS]
+    cdef long long ratio            # 0: passive
+    cdef long long max_ua, slew_up_ua_s, slew_down_ua_s
+    cdef long long soft_up_ua_s, soft_down_ua_s
+    cdef long long soft_us, on_us, cycle_us
+    cdef long long up_ua_s, down_ua_s       # in force
+    cdef long long origin_us        # start of the first cycle
+    cdef long long edge_us          # when the course of the cycle changes next
     cdef long long level_pa         # present amplitude in pA: µA/s times µs is pA
     cdef long long clock_us         # when level_pa was right
     cdef long long next_us          # when the next pulse is due
@@ -69,14 +90,25 @@ cdef class PulseTrain:
     cdef long long recent_us[RECENT]
     cdef long long recent_ua[RECENT]
 
-    def __init__(self, long long step_ua, long long interphase_us, long long recharge_ratio):
-        self.step_ua = step_ua
-        self.interphase_us = interphase_us
-        self.ratio = recharge_ratio
-        self.pulses = self.delivered_pc = self.net_fc = self.i2t_ua2_us = 0
+    def __init__(self, amplitude_ua):
+        if not 0 < len(amplitude_ua) <= RUNS:
+            raise ValueError(f"{len(amplitude_ua)} runs of amplitudes; 1 to {RUNS} are possible: "
+                             "join those of equal step")
+        self.runs = len(amplitude_ua)
+        for i, run in enumerate(amplitude_ua):
+            self.run_low_ua[i] = run.low
+            self.run_high_ua[i] = run.high
+            self.run_step_ua[i] = run.step
+        self.pulses = self.delivered_pc = self.discharged_pc = self.net_fc = 0
+        self.i2t_ua2_us = 0
         self.breached = False
         self.acting = False
-        self.max_ua = self.rate_ua_s = self.width_us = self.period_us = 0
+        self.max_ua = self.width_us = self.period_us = 0
+        self.slew_up_ua_s = self.slew_down_ua_s = 0
+        self.soft_up_ua_s = self.soft_down_ua_s = 0
+        self.soft_us = self.on_us = self.cycle_us = 0
+        self.ratio = 1
+        self.sources = 0
         self.silence(0)
 
     cdef void silence(self, long long now_us) noexcept:
@@ -85,6 +117,10 @@ cdef class PulseTrain:
         self.clock_us = now_us
         self.next_us = now_us
         self.earliest_us = now_us
+        self.edge_us = NEVER
+        self.resting = False
+        self.up_ua_s = self.slew_up_ua_s
+        self.down_ua_s = self.slew_down_ua_s
         self.remaining = 0
         self.last_us = 0
         self.last_ua = 0
@@ -95,25 +131,78 @@ cdef class PulseTrain:
         """Amplitude a pulse would have now, quantised, µA."""
         return self.quantised()
 
-    cdef inline long long quantised(self) noexcept nogil:
-        return self.level_pa // 1_000_000 // self.step_ua * self.step_ua
+    @property
+    def delivered_ua(self):
+        """Amplitude of the latest pulse, µA; 0 once it began more than a period ago."""
+        return self.last_ua if self.last_us + self.period_us >= self.clock_us else 0
 
-    def configure(self, long long width_us, long long period_us, long long max_ua,
-                  long long slew_ua_s):
-        """Take the committed program; the output stays off until `start`."""
-        self.width_us = width_us
-        self.period_us = period_us
-        self.max_ua = max_ua
-        self.rate_ua_s = slew_ua_s
+    cdef inline long long quantised(self) noexcept nogil:
+        cdef long long ua = self.level_pa // 1_000_000
+        cdef int i = self.runs - 1
+        while i and ua < self.run_low_ua[i]:
+            i -= 1
+        return self.run_low_ua[i] + (
+            (ua - self.run_low_ua[i]) // self.run_step_ua[i] * self.run_step_ua[i])
+
+    def configure(self, program):
+        """Take the committed program; the output stays off until `start`.
+
+        Parameters
+        ----------
+        program : stimloop_hw.program.Program
+            Checked against the limits.
+        """
+        cdef long long soft_stop_us = program.soft_stop_ms * 1000
+        shares = program.shares_percent
+        own = [shares[k] for k in range(CONTACTS) if program.cathodes >> k & 1 and shares[k]]
+        self.sources = 0
+        for percent in own or [100]:
+            self.percents[self.sources] = percent
+            self.sources += 1
+        self.width_us = program.width_us
+        self.period_us = program.period_min_us
+        self.max_ua = program.amplitude_max_ua
+        self.ratio = program.recharge_ratio
+        self.slew_up_ua_s = program.slew_ua_s
+        self.slew_down_ua_s = program.slew_down_ua_s or program.slew_ua_s
+        self.soft_us = program.soft_start_ms * 1000
+        self.on_us = program.cycle_on_ms * 1000
+        self.cycle_us = self.on_us + program.cycle_off_ms * 1000
+        # Rounded up, so that a ramp ends within its time.
+        self.soft_up_ua_s = -(-self.max_ua * 1_000_000 // max(self.soft_us, 1))
+        self.soft_down_ua_s = -(-self.max_ua * 1_000_000 // max(soft_stop_us, 1))
 
     def start(self, long long now_us, bint train):
         """Begin at zero amplitude: a train without end, or pulses on `trigger` only."""
         self.silence(now_us)
         self.remaining = -1 if train else 0
+        self.origin_us = now_us
+        self.take_course(now_us)
 
     def stop(self, long long now_us):
         """Begin no further pulse; one in flight completes its recharge."""
         self.silence(now_us)
+
+    cdef void take_course(self, long long now_us) noexcept:
+        """Where in the cycle this time is: the rates in force, and when they change."""
+        cdef long long phase_us = now_us - self.origin_us
+        cdef long long begun_us = self.origin_us
+        if self.cycle_us:
+            phase_us %= self.cycle_us
+            begun_us = now_us - phase_us
+        self.up_ua_s = self.slew_up_ua_s
+        self.down_ua_s = self.slew_down_ua_s
+        self.resting = False
+        self.edge_us = NEVER
+        if phase_us < self.soft_us:
+            self.up_ua_s = min(self.soft_up_ua_s, self.slew_up_ua_s)
+            self.edge_us = begun_us + self.soft_us
+        elif self.cycle_us and phase_us < self.soft_us + self.on_us:
+            self.edge_us = begun_us + self.soft_us + self.on_us
+        elif self.cycle_us:
+            self.down_ua_s = self.soft_down_ua_s
+            self.resting = True
+            self.edge_us = begun_us + self.cycle_us
 
     def setpoint(self, long long now_us, long long amplitude_ua, long long period_us,
                  long long at_us):
@@ -139,11 +228,24 @@ cdef class PulseTrain:
             self.retime(period_us)
 
     def ramp(self, long long now_us, long long target_ua, long long rate_ua_s):
-        """Leave for a target at a rate of the device's own, forgetting a setpoint to come."""
+        """Leave for a target at a rate of the device's own, forgetting a setpoint to come.
+
+        Pauses go on; the next one takes the program's own rates again. On the way to zero there
+        are none.
+        """
         self.pending = False
         self.move_to(now_us)
         self.target_ua = target_ua
-        self.rate_ua_s = rate_ua_s
+        self.up_ua_s = self.down_ua_s = rate_ua_s
+        if not target_ua:
+            self.edge_us = NEVER
+
+    def resume(self, long long now_us):
+        """Stay at the present amplitude, and move by the program's rates and pauses again."""
+        self.pending = False
+        self.move_to(now_us)
+        self.target_ua = self.quantised()
+        self.take_course(now_us)
 
     def trigger(self, long long now_us, long long count, long long at_us):
         """Deliver `count` pulses from `at_us` on (0: now)."""
@@ -157,35 +259,50 @@ cdef class PulseTrain:
                            self.clock_us, self.earliest_us)
         self.period_us = period_us
 
-    cdef void move_to(self, long long t_us) noexcept:
-        cdef long long step
-        if self.pending and self.pending_at_us <= t_us:
-            self.pending = False
-            self.move_to(self.pending_at_us)
-            self.target_ua = self.pending_ua
-            self.retime(self.pending_period_us)
-        if t_us <= self.clock_us:
-            return
-        step = self.rate_ua_s * (t_us - self.clock_us)
-        if self.level_pa < self.target_ua * 1_000_000:
-            self.level_pa = min(self.level_pa + step, self.target_ua * 1_000_000)
+    cdef void glide(self, long long t_us) noexcept:
+        cdef long long elapsed_us = t_us - self.clock_us
+        cdef long long goal_pa = 0 if self.resting else self.target_ua * 1_000_000
+        if self.level_pa < goal_pa:
+            self.level_pa = min(self.level_pa + self.up_ua_s * elapsed_us, goal_pa)
         else:
-            self.level_pa = max(self.level_pa - step, self.target_ua * 1_000_000)
+            self.level_pa = max(self.level_pa - self.down_ua_s * elapsed_us, goal_pa)
         self.clock_us = t_us
+
+    cdef void move_to(self, long long t_us) noexcept:
+        cdef long long due_us
+        while True:
+            due_us = self.edge_us
+            if self.pending:
+                due_us = min(due_us, self.pending_at_us)
+            if due_us > t_us:
+                break
+            self.glide(due_us)
+            if self.edge_us == due_us:
+                self.take_course(due_us)
+            if self.pending and self.pending_at_us == due_us:
+                self.pending = False
+                self.target_ua = self.pending_ua
+                self.retime(self.pending_period_us)
+        if t_us > self.clock_us:
+            self.glide(t_us)
 
     cdef void pulse(self, long long t_us) noexcept:
         cdef long long ua = self.quantised()
-        cdef long long cathodic_fc, anodic_na, anodic_us
+        cdef long long na, returned_na
+        cdef int i
         if ua == 0:
             return
         if ua > self.max_ua:
             self.breached = True
             self.silence(t_us)
             return
-        cathodic_fc = ua * 1000 * self.width_us
-        anodic_na = ua * 1000 // self.ratio
-        anodic_us = self.width_us * self.ratio
-        self.net_fc += cathodic_fc - anodic_na * anodic_us
+        if self.ratio:
+            for i in range(self.sources):
+                na = ua * 10 * self.percents[i]
+                returned_na = na // self.ratio
+                self.net_fc += (na - returned_na * self.ratio) * self.width_us
+        else:
+            self.discharged_pc += ua * self.width_us
         self.delivered_pc += ua * self.width_us
         self.i2t_ua2_us += ua * ua * self.width_us
         self.recent_us[self.pulses % RECENT] = t_us

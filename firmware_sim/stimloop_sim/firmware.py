@@ -17,7 +17,6 @@ from stimloop_hw.messages import (
     Heartbeat,
     Hello,
     Identity,
-    Limits,
     Message,
     Peer,
     Refused,
@@ -26,6 +25,7 @@ from stimloop_hw.messages import (
     Stopped,
 )
 from stimloop_hw.vocabulary import Build, EventCode, Refusal, ResetCause, StopMode
+from stimloop_sim.datasheet import describe_limits
 from stimloop_sim.events import EventLog
 from stimloop_sim.limits import Breach
 from stimloop_sim.orders import NEEDS_DEADLINE, Orders
@@ -75,7 +75,7 @@ class Firmware:
         self.outbox = Outbox()
         self._table_crc = table_crc
         self._deframer = Deframer(table_crc)
-        self._limits = self._describe_limits()
+        self._limits = describe_limits(profile, front_end)
         self._build = Build.UNSIGNED | Build.SIMULATED
         if front_end.source.remaining is not None:
             self._build |= Build.RECORDING
@@ -92,34 +92,6 @@ class Firmware:
         self._status_us = STATUS_US
         self._panics_us: list[int] = []
         self.foreign = self.repeated = self.stale = self.refused = 0
-
-    def _describe_limits(self) -> Limits:
-        p = self.profile
-        return Limits(
-            channel=0,
-            channels=1,
-            amplitude_unit=0,
-            amplitude_max_ua=p.amplitude_max_ua,
-            amplitude_step_ua=p.amplitude_step_ua,
-            width_min_us=p.width_min_us,
-            width_max_us=p.width_max_us,
-            width_step_us=p.width_step_us,
-            period_min_us=p.period_min_us,
-            period_max_us=p.period_max_us,
-            period_step_us=p.period_step_us,
-            interphase_us=p.interphase_us,
-            recharge_ratio=p.recharge_ratio,
-            charge_max_nc=p.charge_max_nc,
-            density_max_nc_cm2=p.density_max_nc_cm2,
-            contact_area_um2=p.contact_area_um2,
-            contacts=p.contacts,
-            slew_max_ua_s=p.slew_max_ua_s,
-            lease_max_ms=p.lease_max_ms,
-            sense_channels=len(self.front_end.source.channels),
-            sense_rate_hz=self.front_end.source.fs_hz,
-            sense_block=self.front_end.block,
-            sense_range_uv=p.sense_range_uv,
-        )
 
     # Time ----------------------------------------------------------------------------------
 
@@ -176,7 +148,9 @@ class Firmware:
             therapy.faults,
             therapy.program_crc,
             therapy.last_sp,
+            pulses.target_ua,
             pulses.amplitude_ua,
+            pulses.delivered_ua,
             pulses.period_us,
             pulses.pulses & 0xFFFFFFFF,
             pulses.delivered_pc // 1000,

@@ -9,10 +9,40 @@ import tomllib
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from importlib.resources import files
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+from stimloop_hw.ranges import Bounding, Contact, Run, Shape
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+
+@dataclass(frozen=True, slots=True)
+class Electrode:
+    """Contacts of one kind that follow one another on the lead.
+
+    Attributes
+    ----------
+    count : int
+    shape : Shape
+    area_um2 : int
+        Geometric area of each, µm².
+    amplitude_max_ua : int
+        Largest current on each, µA.
+    shannon_nc : int
+        Largest charge per phase by Shannon's limit at k = 1.75, rounded down, nC
+        (doi 10.1109/10.126616).
+    """
+
+    count: int
+    shape: Shape
+    area_um2: int
+    amplitude_max_ua: int
+    shannon_nc: int
+
+    def charge_max_nc(self, density_max_nc_cm2: int) -> int:
+        """Largest charge per phase: the smaller of density and Shannon, rounded down, nC."""
+        return min(self.shannon_nc, density_max_nc_cm2 * self.area_um2 // 100_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +57,36 @@ class Profile:
         Version number.
     device_id : int
         64 bits.
-    contacts : int
-        Contacts on the lead.
-    amplitude_max_ua, amplitude_step_ua : int
-        µA.
-    width_min_us, width_max_us, width_step_us : int
-        Width of the cathodic phase, µs.
-    period_min_us, period_max_us, period_step_us : int
-        µs.
-    interphase_us : int
-        Gap between cathodic phase and recharge, µs.
-    recharge_ratio : int
-        Recharge at 1/ratio of the amplitude for ratio times the width.
-    contact_area_um2 : int
-        Geometric area of the smallest contact, µm².
-    charge_max_nc : int
-        Largest charge per phase on a contact, nC.
+    lead : tuple of Electrode
+        From contact 0.
+    case : bool
+        Whether the case can be a pole.
+    share_step_percent : int
+        Resolution of a contact's share of the current; 100: whole poles only.
+    amplitude_ua : tuple of Run
+        Amplitudes, µA, ascending; neighbouring runs meet.
+    width_us : tuple of Run
+        Widths of the cathodic phase, µs, ascending.
+    period_us : tuple of Run
+        Periods, µs, ascending.
+    interphase_us, recharge_ratio : int
+        Gap and recharge of a program that asks for nothing else.
+    interphase_max_us : int
+        Longest gap between cathodic phase and recharge, µs.
+    recharge_max_ratio : int
+        Weakest active recharge.
+    soft_max_ms : int
+        Longest soft start or stop, ms.
+    cycle_max_ms : int
+        Longest time on or off, ms.
+    duty_max_permille : int
+        Largest part of a cycle with stimulation, ‰; 1000 allows to stimulate without pause.
     density_max_nc_cm2 : int
         Largest charge density per phase, nC/cm².
+    compliance_mv : int
+        What the output stage can apply, mV.
+    impedance_ohm, capacitance_nf : int
+        Of one contact and its tissue until they are measured, Ω and nF.
     slew_max_ua_s : int
         Fastest change of amplitude, µA/s.
     lease_max_ms : int
@@ -56,23 +98,47 @@ class Profile:
     model: str
     firmware: int
     device_id: int
-    contacts: int
-    amplitude_max_ua: int
-    amplitude_step_ua: int
-    width_min_us: int
-    width_max_us: int
-    width_step_us: int
-    period_min_us: int
-    period_max_us: int
-    period_step_us: int
+    lead: tuple[Electrode, ...]
+    case: bool
+    share_step_percent: int
+    amplitude_ua: tuple[Run, ...]
+    width_us: tuple[Run, ...]
+    period_us: tuple[Run, ...]
     interphase_us: int
+    interphase_max_us: int
     recharge_ratio: int
-    contact_area_um2: int
-    charge_max_nc: int
+    recharge_max_ratio: int
+    soft_max_ms: int
+    cycle_max_ms: int
+    duty_max_permille: int
     density_max_nc_cm2: int
+    compliance_mv: int
+    impedance_ohm: int
+    capacitance_nf: int
     slew_max_ua_s: int
     lease_max_ms: int
     sense_range_uv: int
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """Every contact of the lead, with its largest charge and where that comes from."""
+        return tuple(
+            self.contact(electrode) for electrode in self.lead for _ in range(electrode.count)
+        )
+
+    def contact(self, electrode: Electrode) -> Contact:
+        """One contact of a kind, with its largest charge and where that comes from."""
+        charge_nc = electrode.charge_max_nc(self.density_max_nc_cm2)
+        bounding = Bounding.SHANNON if charge_nc == electrode.shannon_nc else Bounding.DENSITY
+        if electrode.amplitude_max_ua * self.width_us[-1].high <= charge_nc * 1000:
+            bounding = Bounding.RANGE
+        return Contact(
+            electrode.shape,
+            electrode.area_um2,
+            electrode.amplitude_max_ua,
+            charge_nc,
+            bounding,
+        )
 
     @classmethod
     def named(cls, name: str) -> Self:
@@ -90,7 +156,14 @@ class Profile:
             raise ValueError(
                 f"device profile {name!r} is unknown; {hint}known are: {', '.join(known)}"
             )
-        table = tomllib.loads(_folder().joinpath(f"{name}.toml").read_text("utf-8"))
+        table: dict[str, Any] = tomllib.loads(
+            _folder().joinpath(f"{name}.toml").read_text("utf-8")
+        )
+        for key in ("amplitude_ua", "width_us", "period_us"):
+            table[key] = tuple(Run(*row) for row in table[key])
+        table["lead"] = tuple(
+            Electrode(**{**row, "shape": Shape[row["shape"].upper()]}) for row in table["lead"]
+        )
         return cls(**{field.name: table[field.name] for field in fields(cls)})
 
 

@@ -46,6 +46,8 @@ class Therapy:
         The committed one.
     program_crc : int
         Its name on the wire; 0 while there is none.
+    impedance_ohm : int
+        Of a contact, Ω: what compliance is judged by; nominal until somebody measures.
     pulses : PulseTrain
     last_sp : int
         Number of the latest setpoint accepted.
@@ -59,9 +61,8 @@ class Therapy:
         self.faults = 0
         self.program: Program | None = None
         self.program_crc = 0
-        self.pulses = PulseTrain(
-            profile.amplitude_step_ua, profile.interphase_us, profile.recharge_ratio
-        )
+        self.impedance_ohm = profile.impedance_ohm
+        self.pulses = PulseTrain(profile.amplitude_ua)
         self.last_sp = 0
         self.changed = False
         self._led = False  # whether the host that started it is still there to lead it
@@ -71,9 +72,7 @@ class Therapy:
 
     def _self_test(self) -> bool:
         """The limit table is the last thing between an order and tissue: check it is sane."""
-        profile = self.profile
-        by_density_nc = profile.density_max_nc_cm2 * profile.contact_area_um2 // 100_000_000
-        healthy = 0 < profile.charge_max_nc <= by_density_nc and profile.lease_max_ms > 0
+        healthy = limits.check_table(self.profile)
         if not healthy:
             self.faults |= Fault.SELF_TEST
         return healthy
@@ -129,7 +128,7 @@ class Therapy:
                 case Event.HEARTBEAT_LOST:
                     self._ramp(now_us, self._committed.fallback_ua)
                 case Event.LEASE_EXPIRED:
-                    self._ramp_down(now_us)
+                    self._ramp_down(now_us, RAMP_US)
                 case Event.RAMP_DONE:
                     self._off(now_us)
 
@@ -151,17 +150,17 @@ class Therapy:
         assert self.program is not None, "no state that delivers is reached without Commit"
         return self.program
 
-    def _ramp(self, now_us: int, target_ua: int) -> None:
-        """Go to a level in `RAMP_US`; upward never faster than the program's slew."""
+    def _ramp(self, now_us: int, target_ua: int, duration_us: int = RAMP_US) -> None:
+        """Go to a level in this time; upward never faster than the program's slew."""
         rise_ua = target_ua - self.pulses.amplitude_ua
-        rate_ua_s = abs(rise_ua) * 1_000_000 // RAMP_US + 1
+        rate_ua_s = abs(rise_ua) * 1_000_000 // duration_us + 1
         if rise_ua > 0:
             rate_ua_s = min(rate_ua_s, self._committed.slew_ua_s)
         self.pulses.ramp(now_us, target_ua, rate_ua_s)
 
-    def _ramp_down(self, now_us: int) -> None:
-        self._ramp(now_us, 0)
-        self._timers = {Event.RAMP_DONE: now_us + RAMP_US}
+    def _ramp_down(self, now_us: int, duration_us: int) -> None:
+        self._ramp(now_us, 0, duration_us)
+        self._timers = {Event.RAMP_DONE: now_us + duration_us}
 
     def _off(self, now_us: int) -> None:
         self.pulses.stop(now_us)
@@ -171,20 +170,18 @@ class Therapy:
 
     def check_stage(self, program: Program) -> Breach | None:
         """Whether this program could be committed."""
-        return self._check(Event.STAGE) or limits.check_program(self.profile, program)
+        return self._check(Event.STAGE) or self._check_program(program)
+
+    def _check_program(self, program: Program) -> Breach | None:
+        return limits.check_program(self.profile, program, self.impedance_ohm)
 
     def commit(self, program: Program) -> Breach | None:
         """Make a program the committed one."""
-        breach = limits.check_program(self.profile, program) or self._move(Event.COMMIT)
+        breach = self._check_program(program) or self._move(Event.COMMIT)
         if breach is None:
             self.program = program
             self.program_crc = program.crc()
-            self.pulses.configure(
-                program.width_us,
-                program.period_min_us,
-                program.amplitude_max_ua,
-                program.slew_ua_s,
-            )
+            self.pulses.configure(program)
         return breach
 
     def arm(self, now_us: int, program_crc: int) -> Breach | None:
@@ -218,7 +215,7 @@ class Therapy:
         self._move(Event.HEARTBEAT)
         if self.state is State.STIMULATING:
             if before is State.FALLBACK:
-                self.pulses.ramp(now_us, self.pulses.amplitude_ua, self._committed.slew_ua_s)
+                self.pulses.resume(now_us)
             self._renew(now_us, lease_ms)
         return None
 
@@ -257,7 +254,7 @@ class Therapy:
         """End the output: always possible, and anything but RAMP is at once."""
         if mode == StopMode.RAMP and self.state in DELIVERING:
             if self.state is not State.RAMPING_DOWN:
-                self._ramp_down(now_us)
+                self._ramp_down(now_us, self._committed.soft_stop_ms * 1000)
             self._move(Event.STOP_RAMP)
             return
         self._off(now_us)

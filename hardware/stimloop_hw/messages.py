@@ -164,7 +164,11 @@ class GetLimits(Message):
 
 @message(0x08, Peer.DEVICE)
 class Limits(Message):
-    """What one channel can do and must never do; Identity.limits_crc is this payload's CRC."""
+    """What one channel can do and must never do; Identity.limits_crc is this payload's CRC.
+
+    `stimloop_hw.ranges` reads `rows`: values that are no single run, and every contact with the
+    bound that holds on it. The other fields are of the whole channel and its smallest contact.
+    """
 
     channel: U8
     channels: U8
@@ -189,6 +193,17 @@ class Limits(Message):
     sense_rate_hz: U16
     sense_block: U8
     sense_range_uv: U32
+    case_pole: U8
+    share_step_percent: U8
+    interphase_max_us: U16
+    recharge_max_ratio: U8
+    soft_max_ms: U16
+    cycle_max_ms: U32
+    duty_max_permille: U16
+    compliance_mv: U16
+    impedance_ohm: U16
+    capacitance_nf: U16
+    rows: Rest
 
 
 @message(0x0E, Peer.HOST)
@@ -235,14 +250,20 @@ class Heartbeat(Message):
 
 @message(0x91, Peer.DEVICE)
 class Status(Message):
-    """The truth: every 100 ms, on every change of state, and as the answer to an order."""
+    """The truth: every 100 ms, on every change of state, and as the answer to an order.
+
+    Three amplitudes: `setpoint_ua` is programmed, `amplitude_ua` is what a pulse would have
+    now, quantised, and `delivered_ua` is what the latest one had, 0 once it is a period old.
+    """
 
     t_us: U64
     state: U8
     faults: U32
     program_crc: U32
     last_sp: U32
+    setpoint_ua: I32
     amplitude_ua: I32
+    delivered_ua: I32
     period_us: U32
     pulses: U32
     delivered_nc: U64

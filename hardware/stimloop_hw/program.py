@@ -7,13 +7,17 @@ tells it in Limits.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum, unique
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from zlib import crc32
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ENTRY = struct.Struct("<HBi")
 """One entry on the wire: parameter u16, channel u8, value i32."""
+_SHARES = struct.Struct("<i")
 
 
 @unique
@@ -30,6 +34,17 @@ class Parameter(IntEnum):
     FALLBACK_UA = 8
     CATHODES = 9
     ANODES = 10
+    INTERPHASE_US = 11
+    RECHARGE_RATIO = 12
+    SLEW_DOWN_UA_S = 13
+    SOFT_START_MS = 14
+    SOFT_STOP_MS = 15
+    CYCLE_ON_MS = 16
+    CYCLE_OFF_MS = 17
+    SHARES_0_3 = 18
+    SHARES_4_7 = 19
+    SHARES_8_11 = 20
+    SHARES_12_15 = 21
 
 
 @unique
@@ -42,6 +57,9 @@ class Mode(IntEnum):
 
 CASE = 1 << 15
 """Bit of the case among `cathodes` and `anodes`; bit k is contact k of the lead."""
+
+PASSIVE = 0
+"""`recharge_ratio` of a pulse whose charge returns through a discharge of the electrodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +82,24 @@ class Program:
         Amplitude of FALLBACK, µA.
     cathodes, anodes : int
         Contacts as bits; `CASE` is the case.
+    interphase_us : int
+        Gap between cathodic phase and recharge, µs.
+    recharge_ratio : int
+        1 to 8: recharge at 1/ratio of the amplitude for ratio times the width; or `PASSIVE`.
+    slew_down_ua_s : int
+        Fastest decrease of amplitude, µA/s; 0 is `slew_ua_s`.
+    soft_start_ms : int
+        For so long after Start, and after each pause, nothing rises faster than to
+        `amplitude_max_ua` within it.
+    soft_stop_ms : int
+        Duration of a ramped Stop, and of the way into each pause.
+    cycle_on_ms, cycle_off_ms : int
+        Pauses: soft start, `cycle_on_ms`, soft stop, and silence until ``on + off`` are over.
+        Zeros are none.
+    shares_0_3, shares_4_7, shares_8_11, shares_12_15 : int
+        What part of its pole's current each contact carries, percent: a byte for each, lowest
+        contact first, the case last. All zero: the contacts of a pole are tied together, and
+        the tissue decides.
     """
 
     mode: int
@@ -76,6 +112,31 @@ class Program:
     fallback_ua: int
     cathodes: int
     anodes: int
+    interphase_us: int = 30
+    recharge_ratio: int = 1
+    slew_down_ua_s: int = 0
+    soft_start_ms: int = 0
+    soft_stop_ms: int = 250
+    cycle_on_ms: int = 0
+    cycle_off_ms: int = 0
+    shares_0_3: int = 0
+    shares_4_7: int = 0
+    shares_8_11: int = 0
+    shares_12_15: int = 0
+
+    @property
+    def shares_percent(self) -> tuple[int, ...]:
+        """Share of each contact, percent; the case is the last of 16."""
+        words = (self.shares_0_3, self.shares_4_7, self.shares_8_11, self.shares_12_15)
+        return tuple(b"".join(_SHARES.pack(word) for word in words))
+
+    def with_shares(self, shares_percent: Mapping[int, int]) -> Self:
+        """The same program with these shares: number of the contact (15: case) → percent."""
+        each = bytes(shares_percent.get(number, 0) for number in range(16))
+        first, second, third, last = struct.unpack("<4i", each)
+        return replace(
+            self, shares_0_3=first, shares_4_7=second, shares_8_11=third, shares_12_15=last
+        )
 
     def entries(self, channel: int = 0) -> bytes:
         """The program as Stage carries it."""

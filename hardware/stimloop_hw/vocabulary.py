@@ -96,6 +96,11 @@ class Refusal(IntEnum):
     MISSING = 13  # the parameter's number
     TIMING = 14  # the shortest period that fits, µs
     VERSION = 15  # the version the device speaks
+    CONTACT_CURRENT = 32  # the current asked of one contact, µA
+    SHARES = 33  # the number of the pole's parameter
+    COMPLIANCE = 34  # the voltage it takes, mV
+    DUTY = 35  # the part of the time asked, ‰
+    RAMP = 36  # the shortest duration, ms
 
     @classmethod
     def _missing_(cls, _value: object) -> Refusal:
@@ -157,5 +162,21 @@ _REFUSAL_TEXT: dict[Refusal, Callable[[int], str]] = {
     Refusal.MALFORMED: lambda d: f"{d} bytes do not fit the message; match both ends' tables",
     Refusal.MISSING: lambda d: f"{_parameter_name(d)} is missing; stage the whole program",
     Refusal.TIMING: lambda d: f"the pulse does not fit its period; {d} µs is the shortest",
+    Refusal.CONTACT_CURRENT: lambda d: (
+        f"{d} µA are more than one contact may carry; lower the amplitude or spread it"
+    ),
+    Refusal.SHARES: lambda d: (
+        f"the shares of the {_parameter_name(d)} are no 100 % of its contacts alone; share out "
+        "the whole, or nothing at all"
+    ),
+    Refusal.COMPLIANCE: lambda d: (
+        f"it takes {d} mV, more than the output stage has; lower the amplitude or spread it"
+    ),
+    Refusal.DUTY: lambda d: (
+        f"it stimulates {d / 10:g} % of the time, more than the device may; pause for longer"
+    ),
+    Refusal.RAMP: lambda d: (
+        f"its soft start or stop is faster than the slew; take at least {d} ms"
+    ),
     Refusal.VERSION: lambda d: f"it speaks SL1 version {d} only; use a matching release",
 }

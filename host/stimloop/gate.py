@@ -2,19 +2,21 @@
 
 It works in mA, µs, Hz and nC, exactly (decimals and fractions), and shares neither code nor
 table with the device's own gate, which repeats the judgement on integers.
-
-Charge and density count the whole current on a single contact: no credit is given for how the
-tissue may share it among several.
+Contacts and what they may carry are judged in `stimloop.electrode`, ramps and pauses in
+`stimloop.course`.
 """
 
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from stimloop import course, electrode
 from stimloop.errors import Violation
+from stimloop.quantities import exact
+from stimloop_hw.program import PASSIVE, Parameter
+from stimloop_hw.ranges import runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     from stimloop.prescription import Prescription
     from stimloop.tables import Detector, Stimulation
     from stimloop_hw.messages import Limits
+    from stimloop_hw.ranges import Run
 
-_UM2_PER_CM2 = 10**8
-
+PASSIVE_WIDTHS = 8
+"""A passive recharge needs the rest of at least so many pulse widths."""
 LONGEST_TICK_MS = 50
 """A device holds after 150 ms without a heartbeat, and takes 100 ms of slew at a time."""
 
@@ -45,9 +48,10 @@ def violations(prescription: Prescription, limits: Limits) -> Iterator[Violation
     yield from _amplitudes(asked, limits)
     yield from _width(asked, limits)
     yield from _period(asked, limits)
-    yield from _charge(asked, limits)
+    missing = tuple(electrode.missing_contacts(asked, limits))
+    yield from missing or electrode.violations(asked, limits)
     yield from _times(asked, limits)
-    yield from _contacts(asked, limits)
+    yield from course.violations(asked, limits)
     yield from _sensing(prescription.detector, limits)
 
 
@@ -61,13 +65,8 @@ def nearest_period_us(rate_hz: float, step_us: int) -> int:
     step_us : int
         Step of the device's period, µs, > 0.
     """
-    steps = Fraction(1_000_000) / _exact(rate_hz) / step_us
+    steps = Fraction(1_000_000) / exact(rate_hz) / step_us
     return math.floor(steps + Fraction(1, 2)) * step_us
-
-
-def _exact(value: float) -> Fraction:
-    # The number that was written, not the binary one beside it.
-    return Fraction(Decimal(repr(value)))
 
 
 def _amplitudes(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
@@ -80,31 +79,56 @@ def _amplitudes(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
         )
         return
     top_ma = Fraction(limits.amplitude_max_ua, 1000)
-    step_ma = Fraction(limits.amplitude_step_ua, 1000)
-    if _exact(asked.amplitude_ma) > top_ma:
+    if exact(asked.amplitude_ma) > top_ma:
         yield Violation(
             "stimulation.amplitude_ma",
             f"{asked.amplitude_ma:g} mA",
             f"0 to {float(top_ma):g} mA",
             "lower it",
         )
+    runs = runs_of(limits, Parameter.AMPLITUDE_MAX_UA)
     for key, value in (
         ("amplitude_ma", asked.amplitude_ma),
         ("amplitude_min_ma", asked.amplitude_min_ma),
         ("fallback_ma", asked.fallback_ma),
     ):
-        if _exact(value) % step_ma:
-            below_ma = _exact(value) // step_ma * step_ma
+        below_ua, above_ua = neighbours(runs, exact(value) * 1000)
+        if exact(value) <= top_ma and below_ua != above_ua:
+            steps = " and ".join(
+                f"steps of {run.step / 1000:g} mA up to {run.high / 1000:g} mA" for run in runs
+            )
             yield Violation(
                 f"stimulation.{key}",
                 f"{value:.12g} mA",
-                f"multiples of {float(step_ma):g} mA",
-                f"write {float(below_ma):g} or {float(below_ma + step_ma):g}",
+                steps,
+                f"write {below_ua / 1000:g} or {above_ua / 1000:g}",
             )
+
+
+def neighbours(runs: tuple[Run, ...], value: Fraction) -> tuple[int, int]:
+    """Nearest values of a device to either side of one within its range; equal if it has it.
+
+    Parameters
+    ----------
+    runs : tuple of Run
+    value : Fraction
+    """
+    steps = [(run, (value - run.low) / run.step) for run in runs]
+    below = [
+        run.low + min(math.floor(step), (run.high - run.low) // run.step) * run.step
+        for run, step in steps
+        if step >= 0
+    ]
+    above = [
+        run.low + max(math.ceil(step), 0) * run.step for run, step in steps if value <= run.high
+    ]
+    return max(below, default=runs[0].low), min(above, default=runs[-1].high)
 
 
 def _width(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
     width_us, low_us, high_us = asked.pulse_width_us, limits.width_min_us, limits.width_max_us
+    runs = runs_of(limits, Parameter.WIDTH_US)
+    below_us, above_us = neighbours(runs, Fraction(width_us))
     if not low_us <= width_us <= high_us:
         yield Violation(
             "stimulation.pulse_width_us",
@@ -112,13 +136,12 @@ def _width(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
             f"{low_us} to {high_us} µs",
             "choose a width in that range",
         )
-    elif width_us % limits.width_step_us:
-        below_us = width_us // limits.width_step_us * limits.width_step_us
+    elif below_us != above_us:
         yield Violation(
             "stimulation.pulse_width_us",
             f"{width_us} µs",
-            f"multiples of {limits.width_step_us} µs",
-            f"write {below_us} or {below_us + limits.width_step_us}",
+            "a width that the device has",
+            f"write {below_us} or {above_us}",
         )
 
 
@@ -132,7 +155,37 @@ def _period(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
             "choose a rate in that range",
         )
         return
-    pulse_us = asked.pulse_width_us * (1 + limits.recharge_ratio) + limits.interphase_us
+    runs = runs_of(limits, Parameter.PERIOD_MIN_US)
+    below_us, above_us = neighbours(runs, Fraction(period_us))
+    if below_us != above_us:
+        yield Violation(
+            "stimulation.rate_hz",
+            f"{asked.rate_hz:g} Hz",
+            "a rate that the device has",
+            f"write {1e6 / above_us:.4g} or {1e6 / below_us:.4g}",
+        )
+    yield from _pulse(asked, limits, period_us)
+
+
+def _pulse(asked: Stimulation, limits: Limits, period_us: int) -> Iterator[Violation]:
+    gap_us = asked.interphase_us_on(limits)
+    if gap_us > limits.interphase_max_us:
+        yield Violation(
+            "stimulation.interphase_us",
+            f"{gap_us} µs",
+            f"0 to {limits.interphase_max_us} µs",
+            "shorten it",
+        )
+    ratio = asked.recharge_ratio_on(limits)
+    if asked.recharge is not None and ratio > limits.recharge_max_ratio:
+        yield Violation(
+            "stimulation.recharge",
+            f'"{asked.recharge}"',
+            f'"passive" or "1:1" to "1:{limits.recharge_max_ratio}"',
+            "choose one of them",
+        )
+    widths = PASSIVE_WIDTHS if ratio == PASSIVE else ratio
+    pulse_us = asked.pulse_width_us * (1 + widths) + gap_us
     if pulse_us > period_us:
         yield Violation(
             "stimulation.rate_hz × pulse_width_us",
@@ -143,48 +196,16 @@ def _period(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
         )
 
 
-def _charge(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
-    width_us = asked.pulse_width_us
-    area_cm2 = Fraction(limits.contact_area_um2, _UM2_PER_CM2)
-    charge_nc = _exact(asked.amplitude_ma) * width_us  # mA · µs = nC
-    by_density_nc = limits.density_max_nc_cm2 * area_cm2
-    step_ma = Fraction(limits.amplitude_step_ua, 1000)
-    most_nc = min(Fraction(limits.charge_max_nc), by_density_nc)
-    most_ma = min(
-        most_nc / width_us // step_ma * step_ma, Fraction(limits.amplitude_max_ua, 1000)
-    )
-    field = "stimulation.amplitude_ma × pulse_width_us"
-    product = f"{asked.amplitude_ma:g} mA × {width_us} µs"
-    remedy = (
-        f"at {width_us} µs use at most {float(most_ma):g} mA, or a narrower pulse"
-        if most_ma
-        else "use a narrower pulse"
-    )
-    if charge_nc > limits.charge_max_nc:
-        yield Violation(
-            field,
-            f"{product} = {float(charge_nc):g} nC per phase",
-            f"at most {limits.charge_max_nc} nC per phase on a contact",
-            remedy,
-        )
-    if charge_nc > by_density_nc:
-        density_uc_cm2 = float(charge_nc / area_cm2) / 1000 if area_cm2 else math.inf
-        yield Violation(
-            field,
-            f"{product} on {float(area_cm2):.3g} cm² = {density_uc_cm2:.4g} µC/cm² per phase",
-            f"at most {limits.density_max_nc_cm2 / 1000:g} µC/cm² per phase",
-            remedy,
-        )
-
-
 def _times(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
-    if _exact(asked.slew_ma_per_s) * 1000 > limits.slew_max_ua_s:
-        yield Violation(
-            "stimulation.slew_ma_per_s",
-            f"{asked.slew_ma_per_s:g} mA/s",
-            f"at most {limits.slew_max_ua_s / 1000:g} mA/s",
-            "lower it",
-        )
+    for key in ("slew_ma_per_s", "slew_down_ma_per_s"):
+        value = getattr(asked, key)
+        if value is not None and exact(value) * 1000 > limits.slew_max_ua_s:
+            yield Violation(
+                f"stimulation.{key}",
+                f"{value:g} mA/s",
+                f"at most {limits.slew_max_ua_s / 1000:g} mA/s",
+                "lower it",
+            )
     if asked.lease_ms > limits.lease_max_ms:
         yield Violation(
             "stimulation.lease_ms",
@@ -192,18 +213,6 @@ def _times(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
             f"at most {limits.lease_max_ms} ms",
             "shorten it: the therapy must end soon after the host has gone",
         )
-
-
-def _contacts(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
-    for key, names in (("cathodes", asked.cathodes), ("anodes", asked.anodes)):
-        missing = [name for name in names if name != "case" and int(name) >= limits.contacts]
-        if missing:
-            yield Violation(
-                f"stimulation.{key}",
-                ", ".join(missing),
-                f'"0" to "{limits.contacts - 1}" and "case"',
-                "choose contacts that the lead has",
-            )
 
 
 def _sensing(asked: Detector, limits: Limits) -> Iterator[Violation]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from stimloop.step import Bound
 from stimloop_dsp import Quality
+from stimloop_hw.program import Parameter
+from stimloop_hw.ranges import runs_of
 
 if TYPE_CHECKING:
     from stimloop_dsp import Setting
@@ -56,10 +58,11 @@ class Governor:
 
     def __init__(self, program: Program, limits: Limits, tick_us: int) -> None:
         self._program = program
-        self._step_ua = limits.amplitude_step_ua
-        self._period_step_us = limits.period_step_us
+        self._amplitudes = runs_of(limits, Parameter.AMPLITUDE_MAX_UA)
+        self._periods = runs_of(limits, Parameter.PERIOD_MIN_US)
         self._tick_us = tick_us
-        self._slew_na = program.slew_ua_s * tick_us // 1000
+        self._rise_na = program.slew_ua_s * tick_us // 1000
+        self._fall_na = (program.slew_down_ua_s or program.slew_ua_s) * tick_us // 1000
         self._position_na = 0
         self._period_us = program.period_min_us
         self._untrusted_us = 0
@@ -125,9 +128,11 @@ class Governor:
     def _period_in_range(self, period_us: int) -> int:
         """On a step of the device, never faster than asked; between the program's limits."""
         program = self._program
-        step_us = self._period_step_us
-        slower_us = -(-period_us // step_us) * step_us
-        return min(max(slower_us, program.period_min_us), program.period_max_us)
+        if not program.period_min_us < period_us < program.period_max_us:
+            return min(max(period_us, program.period_min_us), program.period_max_us)
+        run = next(run for run in self._periods if period_us <= run.high)
+        steps = max(0, -((run.low - period_us) // run.step))
+        return min(run.low + steps * run.step, program.period_max_us)
 
     def _approach(self, wanted_na: int) -> bool:
         """Move the position by at most one tick's slew; whether it arrived.
@@ -138,18 +143,20 @@ class Governor:
         minimum_na = self._program.amplitude_min_ua * 1000
         here_na = self._position_na
         if wanted_na >= here_na:
-            here_na = min(max(here_na + self._slew_na, minimum_na), wanted_na)
+            here_na = min(max(here_na + self._rise_na, minimum_na), wanted_na)
         elif here_na > minimum_na > wanted_na:
-            here_na = max(here_na - self._slew_na, minimum_na)
+            here_na = max(here_na - self._fall_na, minimum_na)
         elif here_na <= minimum_na:
             here_na = wanted_na
         else:
-            here_na = max(here_na - self._slew_na, wanted_na)
+            here_na = max(here_na - self._fall_na, wanted_na)
         self._position_na = here_na
         return here_na == wanted_na
 
     def _quantised_ua(self) -> int:
-        return self._position_na // 1000 // self._step_ua * self._step_ua
+        position_ua = self._position_na // 1000
+        run = next(run for run in reversed(self._amplitudes) if position_ua >= run.low)
+        return min(run.high, position_ua - (position_ua - run.low) % run.step)
 
 
 def _is_whole(wanted: Setting) -> bool:

@@ -121,7 +121,7 @@ class Prescription(Table):
         self.check(limits)
         asked = self.stimulation
         period_us = gate.nearest_period_us(asked.rate_hz, limits.period_step_us)
-        return Program(
+        program = Program(
             mode=Mode.TRAIN,
             amplitude_min_ua=_thousandths(asked.amplitude_min_ma),
             amplitude_max_ua=_thousandths(asked.amplitude_ma),
@@ -132,6 +132,21 @@ class Prescription(Table):
             fallback_ua=_thousandths(asked.fallback_ma),
             cathodes=sum(CONTACTS[name] for name in asked.cathodes),
             anodes=sum(CONTACTS[name] for name in asked.anodes),
+            interphase_us=asked.interphase_us_on(limits),
+            recharge_ratio=asked.recharge_ratio_on(limits),
+            slew_down_ua_s=_thousandths(asked.slew_down_ma_per_s or 0.0),
+            soft_start_ms=asked.soft_start_ms,
+            soft_stop_ms=asked.soft_stop_ms,
+            cycle_on_ms=asked.cycle_on_ms,
+            cycle_off_ms=asked.cycle_off_ms,
+        )
+        if not asked.shares_percent:
+            return program
+        return program.with_shares(
+            {
+                CONTACTS[name].bit_length() - 1: int(part * 100)
+                for name, part in asked.parts.items()
+            }
         )
 
 

@@ -16,6 +16,11 @@ CONTACTS = {**{str(number): 1 << number for number in range(15)}, "case": CASE}
 """Bit of each contact's name in a program."""
 
 
+def exact(value: float) -> Fraction:
+    """The number that was written, not the binary one beside it."""
+    return Fraction(Decimal(repr(value)))
+
+
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise refusal("a number", "write digits without quotes")
@@ -31,7 +36,7 @@ def _number(value: object) -> float:
 
 
 def _whole_microamperes(value: float) -> float:
-    if (Fraction(Decimal(repr(value))) * 1000).denominator != 1:
+    if (exact(value) * 1000).denominator != 1:
         raise refusal("at most three decimals (0.001 mA)", "round it")
     return value
 

@@ -179,6 +179,17 @@ class _Compared:
         """Events follow from what is compared."""
 
 
+def _limits_of(record: Record) -> Limits:
+    told = record.session["limits"]
+    try:
+        return Limits(**{**told, "rows": bytes.fromhex(told["rows"])})
+    except (KeyError, TypeError):
+        raise RecordError(
+            f"the limits in {record.directory} are those of another release's messages; replay "
+            "it with the release that recorded it"
+        ) from None
+
+
 def replay_record(record: Record, other: Prescription | None = None) -> Replay:
     """Put a record's samples through today's code.
 
@@ -201,7 +212,7 @@ def replay_record(record: Record, other: Prescription | None = None) -> Replay:
         If the record's own prescription is not readable any more, or the other one senses a
         channel that was not recorded.
     """
-    limits = Limits(**record.session["limits"])
+    limits = _limits_of(record)
     try:
         own = prescriptions.loads(record.session["prescription"])
     except PrescriptionError as problem:

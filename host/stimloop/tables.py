@@ -5,14 +5,22 @@ No device is needed to judge what stands here; `stimloop.gate` judges the rest.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stimloop.errors import Violation
 from stimloop.quantities import Contacts, Milliamperes, Milliseconds, Number, Percentile, Table
 from stimloop.violations import refusals, shown
+from stimloop_hw.program import PASSIVE
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stimloop_hw.messages import Limits
+
+Recharge = Literal["passive", "1:1", "1:2", "1:3", "1:4", "1:5", "1:6", "1:7", "1:8"]
 LEASE_MIN_MS = 500
 """A shorter lease could end between two heartbeats of a busy host."""
 
@@ -37,6 +45,24 @@ class Stimulation(Table):
         The device ends the therapy so long after the last sign of the host, ms, >= 500.
     cathodes, anodes : tuple of str
         ``"0"`` to ``"14"`` and ``"case"``; no contact is both.
+    shares_percent : dict of str to int
+        What part of its pole's current each contact carries, percent; 100 for each pole, and
+        the whole for one that is alone. Without any the contacts of a pole are tied together.
+    recharge : str or None
+        ``"passive"``, or ``"1:1"`` to ``"1:8"``: at so small a part of the amplitude, for so
+        many widths. None leaves it to the device.
+    interphase_us : int or None
+        Gap between cathodic phase and recharge, µs; None leaves it to the device.
+    slew_down_ma_per_s : float or None
+        Fastest decrease of the amplitude, mA/s; `slew_ma_per_s` if not given.
+    soft_start_ms : int
+        For so long after the start, and after each pause, nothing rises faster than to
+        `amplitude_ma` within it, ms.
+    soft_stop_ms : int
+        Duration of the ramp at the end of a session, and into each pause, ms.
+    cycle_on_ms, cycle_off_ms : int
+        Pauses, ms: soft start, `cycle_on_ms`, soft stop, then silence until ``on + off`` are
+        over. Zeros are none.
     """
 
     amplitude_ma: Milliamperes
@@ -48,6 +74,32 @@ class Stimulation(Table):
     lease_ms: int = Field(default=2000, ge=LEASE_MIN_MS)
     cathodes: Contacts
     anodes: Contacts
+    shares_percent: dict[str, Annotated[int, Field(ge=1, le=100)]] = Field(default_factory=dict)
+    recharge: Recharge | None = None
+    interphase_us: int | None = Field(default=None, ge=0)
+    slew_down_ma_per_s: Annotated[Milliamperes, Field(gt=0)] | None = None
+    soft_start_ms: int = Field(default=0, ge=0)
+    soft_stop_ms: int = Field(default=250, ge=1)
+    cycle_on_ms: int = Field(default=0, ge=0)
+    cycle_off_ms: int = Field(default=0, ge=0)
+
+    @property
+    def parts(self) -> dict[str, Fraction]:
+        """What part of the amplitude each contact carries: the whole, if it is not shared."""
+        return {
+            name: Fraction(self.shares_percent.get(name, 100), 100)
+            for name in (*self.cathodes, *self.anodes)
+        }
+
+    def recharge_ratio_on(self, limits: Limits) -> int:
+        """Ratio of the recharge on a device, `stimloop_hw.program.PASSIVE` if it is passive."""
+        if self.recharge is None:
+            return limits.recharge_ratio
+        return PASSIVE if self.recharge == "passive" else int(self.recharge.removeprefix("1:"))
+
+    def interphase_us_on(self, limits: Limits) -> int:
+        """Gap between the phases on a device, µs."""
+        return limits.interphase_us if self.interphase_us is None else self.interphase_us
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -93,9 +145,48 @@ class Stimulation(Table):
                     "choose for each contact what it is",
                 )
             )
+        found += list(self._share_violations()) + list(self._cycle_violations())
         if found:
             raise refusals(found)
         return self
+
+    def _share_violations(self) -> Iterator[Violation]:
+        if not self.shares_percent:
+            return
+        strange = [n for n in self.shares_percent if n not in (*self.cathodes, *self.anodes)]
+        if strange:
+            yield Violation(
+                "stimulation.shares_percent",
+                shown(strange),
+                "shares of the cathodes and anodes",
+                "name the contact there, or remove its share",
+            )
+        for key, names in (("cathodes", self.cathodes), ("anodes", self.anodes)):
+            given = [self.shares_percent.get(n, 100 if len(names) == 1 else 0) for n in names]
+            if sum(given) != 100 or 0 in given:
+                yield Violation(
+                    "stimulation.shares_percent",
+                    f"{' + '.join(map(str, given))} % of the {key}",
+                    "100 % in all, and some for each contact",
+                    "share out the whole, or leave shares_percent out",
+                )
+
+    def _cycle_violations(self) -> Iterator[Violation]:
+        edges_ms = self.soft_start_ms + self.soft_stop_ms
+        if bool(self.cycle_on_ms) != bool(self.cycle_off_ms):
+            yield Violation(
+                "stimulation.cycle_on_ms",
+                f"{self.cycle_on_ms} ms on and {self.cycle_off_ms} ms off",
+                "both, or neither",
+                "write how long it stimulates, and how long it pauses",
+            )
+        elif self.cycle_on_ms and self.cycle_off_ms < edges_ms:
+            yield Violation(
+                "stimulation.cycle_off_ms",
+                f"{self.cycle_off_ms} ms",
+                f"at least {edges_ms} ms: soft start and soft stop are part of it",
+                "lengthen the pause, or shorten the ramps",
+            )
 
 
 class Detector(Table):

@@ -33,7 +33,7 @@ PROGRAMS = st.builds(
         anodes=CASE,
     ),
     st.integers(0, 20),
-    st.integers(0, 200),
+    st.integers(0, 90),
     st.integers(1, 25_000),
     st.integers(2, 45).map(lambda n: n * 10),
     st.integers(400, 1_000),

@@ -68,7 +68,7 @@ def test_the_device_introduces_itself_with_its_limits_and_its_table() -> None:
     assert identity.table_crc == TABLE_CRC
     limits = hand.ask(GetLimits(0), Limits)
     assert identity.limits_crc == crc32(limits.encode())
-    assert limits.charge_max_nc == DBS.charge_max_nc
+    assert limits.charge_max_nc == DBS.contacts[0].charge_max_nc
     assert hand.ask(GetLimits(1), Refused).reason == Refusal.UNKNOWN
 
 
@@ -665,8 +665,8 @@ class WhateverArrives(RuleBasedStateMachine):
         program = self.hand.firmware.therapy.program
         for _, ua in fresh:
             assert program is not None
-            assert 0 < ua <= program.amplitude_max_ua <= DBS.amplitude_max_ua
-            assert ua * program.width_us <= DBS.charge_max_nc * 1000
+            assert 0 < ua <= program.amplitude_max_ua <= DBS.amplitude_ua[-1].high
+            assert ua * program.width_us <= DBS.contacts[0].charge_max_nc * 1000
 
     @invariant()
     def no_charge_stays(self) -> None:

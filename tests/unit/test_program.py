@@ -32,5 +32,5 @@ def test_any_changed_parameter_changes_the_name() -> None:
 
 
 def test_the_numbers_of_the_parameters_are_frozen() -> None:
-    assert [p.value for p in Parameter] == list(range(1, 11))
+    assert [p.value for p in Parameter] == list(range(1, 22))
     assert PROGRAM.entries()[:7].hex() == "01000000000000"

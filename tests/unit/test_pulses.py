@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from stimloop_hw.program import CASE, Mode, Program
+from stimloop_hw.ranges import Run
 from stimloop_sim._pulses import PulseTrain
 
 STEP_UA = 100
@@ -16,6 +18,18 @@ MAX_UA = 3000
 SLEW_UA_S = 10_000
 SAMPLE_US = 4000
 SHORTEST_US, LONGEST_US = 4000, 40_000
+PROGRAM = Program(
+    mode=Mode.TRAIN,
+    amplitude_min_ua=0,
+    amplitude_max_ua=MAX_UA,
+    width_us=WIDTH_US,
+    period_min_us=10_000,
+    period_max_us=40_000,
+    slew_ua_s=SLEW_UA_S,
+    fallback_ua=0,
+    cathodes=2,
+    anodes=CASE,
+)
 
 
 @dataclass(frozen=True)
@@ -43,9 +57,15 @@ MOVES = st.lists(
 SHORTENED = [Move(50, 3000, 40_000), Move(60, 3000, 4000, 1)]
 
 
-def begun(ratio: int = 1, *, train: bool = True, slew_ua_s: int = SLEW_UA_S) -> PulseTrain:
-    pulses = PulseTrain(STEP_UA, 30, ratio)
-    pulses.configure(WIDTH_US, 10_000, MAX_UA, slew_ua_s)
+def begun(
+    ratio: int = 1,
+    *,
+    train: bool = True,
+    slew_ua_s: int = SLEW_UA_S,
+    program: Program = PROGRAM,
+) -> PulseTrain:
+    pulses = PulseTrain((Run(0, 25_500, STEP_UA),))
+    pulses.configure(replace(program, recharge_ratio=ratio, slew_ua_s=slew_ua_s))
     pulses.start(0, train)
     return pulses
 

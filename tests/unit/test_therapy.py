@@ -412,15 +412,15 @@ def test_an_output_stage_that_fails_is_shut_off_for_good_and_tells(
 
 STAGE_OF_OUTPUT = (
     *("pulses", "delivered_pc", "net_fc", "i2t_ua2_us", "breached", "acting"),
-    *("target_ua", "period_us", "width_us", "amplitude_ua", "advance", "stop"),
+    *("target_ua", "period_us", "width_us", "amplitude_ua", "delivered_ua"),
+    *("advance", "stop"),
 )
 
 
-@pytest.mark.parametrize("charge_max_nc", [1796, 0])
-def test_a_device_whose_limit_table_is_insane_never_leaves_fault(
-    charge_max_nc: int,
-) -> None:
-    therapy = Therapy(replace(DBS, charge_max_nc=charge_max_nc))
+@pytest.mark.parametrize("shannon_nc", [1835, 0])
+def test_a_device_whose_limit_table_is_insane_never_leaves_fault(shannon_nc: int) -> None:
+    lead = (replace(DBS.lead[0], shannon_nc=shannon_nc),)
+    therapy = Therapy(replace(DBS, lead=lead))
     assert (therapy.state, therapy.faults) == (State.FAULT, Fault.SELF_TEST)
     assert therapy.check_stage(PROGRAM) is not None
     therapy.stop(0, StopMode.GROUND)
