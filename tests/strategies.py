@@ -68,8 +68,7 @@ def values_of(runs: tuple[Run, ...], highest: int | None = None) -> st.SearchStr
     for run in runs:
         high = run.high if highest is None else min(run.high, highest)
         if high >= run.low:
-            steps = st.integers(0, (high - run.low) // run.step)
-            parts.append(st.builds(lambda k, run=run: run.low + k * run.step, steps))
+            parts.append(st.sampled_from(range(run.low, high + 1, run.step)))
     return st.one_of(parts)
 
 

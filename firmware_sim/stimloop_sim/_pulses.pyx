@@ -153,6 +153,7 @@ cdef class PulseTrain:
             Checked against the limits.
         """
         cdef long long soft_stop_us = program.soft_stop_ms * 1000
+        cdef long long top_ua_us = 1_000_000 * <long long>program.amplitude_max_ua
         shares = program.shares_percent
         own = [shares[k] for k in range(CONTACTS) if program.cathodes >> k & 1 and shares[k]]
         self.sources = 0
@@ -168,9 +169,9 @@ cdef class PulseTrain:
         self.soft_us = program.soft_start_ms * 1000
         self.on_us = program.cycle_on_ms * 1000
         self.cycle_us = self.on_us + program.cycle_off_ms * 1000
-        # Rounded up, so that a ramp ends within its time.
-        self.soft_up_ua_s = -(-self.max_ua * 1_000_000 // max(self.soft_us, 1))
-        self.soft_down_ua_s = -(-self.max_ua * 1_000_000 // max(soft_stop_us, 1))
+        # Rounded up, so that a ramp ends within its time; C's division rounds towards zero.
+        self.soft_up_ua_s = (top_ua_us + max(self.soft_us, 1) - 1) // max(self.soft_us, 1)
+        self.soft_down_ua_s = (top_ua_us + max(soft_stop_us, 1) - 1) // max(soft_stop_us, 1)
 
     def start(self, long long now_us, bint train):
         """Begin at zero amplitude: a train without end, or pulses on `trigger` only."""

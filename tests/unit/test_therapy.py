@@ -23,6 +23,7 @@ from stimloop_hw.messages import (
 )
 from stimloop_hw.program import Mode
 from stimloop_hw.vocabulary import EventCode, Fault, Refusal, State, StopMode
+from stimloop_sim.states import Event as TimerEvent
 from stimloop_sim.therapy import Therapy
 
 SAMPLE_MS = 4
@@ -442,3 +443,112 @@ def reaching(state: State) -> Hand:
             hand = Hand.delivering(2000)
             silent_until(hand, state, 2100)
             return hand
+
+
+# Soft stops and pauses ---------------------------------------------
+
+
+PAUSED = replace(
+    PROGRAM, soft_start_ms=300, soft_stop_ms=300, cycle_on_ms=400, cycle_off_ms=1000
+)
+
+
+def test_a_ramped_stop_takes_the_programs_soft_stop() -> None:
+    hand = Hand.delivering(3000, replace(PROGRAM, soft_stop_ms=2000))
+    hand.stop(StopMode.RAMP)
+    hand.advance_ms(1000)
+    assert (hand.state, hand.amplitude_ua) == (State.RAMPING_DOWN, 1400)
+    hand.advance_ms(996)
+    assert hand.state is State.RAMPING_DOWN
+    hand.advance_ms(SAMPLE_MS)
+    assert (hand.state, hand.amplitude_ua) == (State.IDLE, 0)
+
+
+def test_an_expired_lease_does_not_wait_for_the_soft_stop() -> None:
+    hand = Hand.delivering(3000, replace(PROGRAM, soft_stop_ms=2000, fallback_ua=3000))
+    silent_until(hand, State.RAMPING_DOWN, 2004)
+    hand.advance_ms(252)
+    assert (hand.state, hand.amplitude_ua) == (State.IDLE, 0)
+
+
+def amplitudes(hand: Hand, ms: int, *, alive: bool) -> list[int]:
+    """Amplitude every 20 ms, with heartbeats or in silence."""
+    found = []
+    for _ in range(0, ms, 20):
+        if alive:
+            hand.heartbeat()
+        hand.advance_ms(20)
+        found.append(hand.amplitude_ua)
+    return found
+
+
+def test_a_therapy_pauses_and_comes_back_to_its_setpoint() -> None:
+    hand = Hand.linked()
+    hand.begin(PAUSED)
+    assert hand.setpoint(1000) is None
+    course = amplitudes(hand, 2800, alive=True)
+    assert course[70:] == course[:70]  # 1400 ms
+    assert set(course[16:34]) == {1000}
+    assert set(course[52:69]) == {0}
+    status = hand.firmware.status()
+    assert (status.setpoint_ua, status.amplitude_ua, status.delivered_ua) == (1000, 0, 0)
+
+
+def test_a_fallback_pauses_as_the_therapy_did() -> None:
+    hand = Hand.linked()
+    hand.begin(PAUSED)
+    assert hand.setpoint(1000) is None
+    amplitudes(hand, 1400, alive=True)
+    course = amplitudes(hand, 1900, alive=False)
+    assert hand.state is State.FALLBACK
+    assert max(course[40:]) == PAUSED.fallback_ua
+    assert 0 in course[40:]
+
+
+def test_a_heartbeat_takes_the_pauses_up_again_where_they_are() -> None:
+    hand = Hand.linked()
+    hand.begin(replace(PAUSED, fallback_ua=0))
+    assert hand.setpoint(1000) is None
+    course = amplitudes(hand, 1400, alive=True)
+    amplitudes(hand, 1400, alive=False)
+    assert hand.state is State.FALLBACK
+    assert hand.heartbeat() is None
+    assert hand.setpoint(1000) is None
+    again = amplitudes(hand, 1400, alive=True)
+    assert again[4:] == course[4:]
+
+
+def test_what_is_programmed_quantised_and_delivered_is_told_apart() -> None:
+    hand = Hand.linked()
+    hand.begin(replace(PROGRAM, slew_ua_s=1000))
+    assert hand.setpoint(100) is None
+    hand.advance_ms(60)
+    status = hand.firmware.status()
+    assert (status.setpoint_ua, status.amplitude_ua, status.delivered_ua) == (100, 0, 0)
+    hand.advance_ms(40)
+    status = hand.firmware.status()
+    assert (status.setpoint_ua, status.amplitude_ua, status.delivered_ua) == (100, 100, 0)
+    hand.advance_ms(12)
+    assert hand.firmware.status().delivered_ua == 100
+
+
+def test_a_program_is_judged_by_the_impedance_known() -> None:
+    hand = Hand.linked()
+    hand.firmware.therapy.impedance_ohm = 4000
+    refused = hand.ask(Stage(1, PROGRAM.entries()), Refused)
+    assert (refused.reason, refused.detail) == (Refusal.COMPLIANCE, 12_055)
+
+
+def test_a_trigger_for_the_past_is_refused_and_delivers_nothing() -> None:
+    hand = Hand.delivering(1000, replace(PROGRAM, mode=Mode.TRIGGERED))
+    at_us = hand.firmware.now_us - 1
+    assert hand.ask(Trigger(0, 7, at_us), Refused).reason == Refusal.EXPIRED
+    hand.keep_alive_ms(100)
+    assert hand.pulses == 0
+
+
+def test_a_timer_that_the_state_knows_nothing_of_does_nothing() -> None:
+    therapy = Therapy(DBS)
+    therapy._timers[TimerEvent.RAMP_DONE] = 0
+    therapy.expire(0)
+    assert (therapy.state, therapy.due_us) == (State.IDLE, 1 << 62)
