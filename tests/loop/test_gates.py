@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from tests.peer import power_on
+from tests.strategies import programs
+
+from stimloop.errors import PrescriptionError
 from stimloop.governor import Governor
+from stimloop.prescription import Prescription
 from stimloop_dsp import Quality, Setting
 from stimloop_hw import Link
 from stimloop_hw.messages import (
@@ -17,32 +26,18 @@ from stimloop_hw.messages import (
     Stage,
     Staged,
 )
-from stimloop_hw.program import CASE, Mode, Program
+from stimloop_hw.program import CASE, PASSIVE, Mode, Program
+from stimloop_sim.datasheet import describe_limits
+from stimloop_sim.limits import check_program
+from stimloop_sim.profile import Profile, names
 
-PROGRAMS = st.builds(
-    lambda minimum, span, slew, width, period, longer: Program(
-        mode=Mode.TRAIN,
-        amplitude_min_ua=minimum * 100,
-        amplitude_max_ua=min((minimum + span) * 100, 1_795_000 // width // 100 * 100),
-        width_us=width,
-        period_min_us=period * 10,
-        period_max_us=(period + longer) * 10,
-        slew_ua_s=slew,
-        fallback_ua=0,
-        cathodes=2,
-        anodes=CASE,
-    ),
-    st.integers(0, 20),
-    st.integers(0, 90),
-    st.integers(1, 25_000),
-    st.integers(2, 45).map(lambda n: n * 10),
-    st.integers(400, 1_000),
-    st.integers(0, 500),
-)
+if TYPE_CHECKING:
+    from stimloop_hw.messages import Limits
+
 WANTED = st.lists(
     st.tuples(
-        st.integers(-1_000, 40_000),
-        st.integers(0, 20_000),
+        st.integers(-1_000, 40_000) | st.integers(0, 7_000),
+        st.integers(0, 20_000) | st.integers(0, 120_000),
         st.sampled_from([Quality.OK, Quality.SATURATED]),
     ),
     min_size=1,
@@ -50,12 +45,17 @@ WANTED = st.lists(
 )
 
 
-@settings(max_examples=60)
-@given(PROGRAMS, WANTED, st.sampled_from([4, 20, 48]))
+@pytest.mark.parametrize("name", names())
+@settings(max_examples=20)
+@given(data=st.data(), wanted=WANTED, block_ms=st.sampled_from([4, 20, 48]))
 def test_whatever_the_governor_admits_the_firmware_accepts(
-    program: Program, wanted: list[tuple[int, int, Quality]], block_ms: int
+    name: str, data: st.DataObject, wanted: list[tuple[int, int, Quality]], block_ms: int
 ) -> None:
-    with Link.open(f"sim://dbs?seed=1&block_ms={block_ms}") as link:
+    program = replace(data.draw(programs(Profile.named(name))), mode=Mode.TRAIN)
+    if not program.cycle_on_ms:
+        program = data.draw(st.just(program) | st.just(replace(program, slew_ua_s=1)))
+    assume(check_program(Profile.named(name), program, 0) is None)
+    with Link.open(f"sim://{name}?seed=1&block_ms={block_ms}") as link:
         link.hello()
         limits = link.limits()
         link.request(Stage(1, program.entries()), Staged)
@@ -75,3 +75,97 @@ def test_whatever_the_governor_admits_the_firmware_accepts(
         assert status.refused == 0
         assert status.last_sp == len(wanted)
         assert status.net_fc == 0
+
+
+def limits_of(name: str) -> Limits:
+    """What the host learns from a device."""
+    profile = Profile.named(name)
+    return describe_limits(profile, power_on(profile).front_end)
+
+
+def names_of(mask: int) -> list[str]:
+    return [str(k) for k in range(15) if mask >> k & 1] + ["case"] * bool(mask & CASE)
+
+
+def written(program: Program) -> dict[str, Any]:
+    """A program as a person would write it."""
+    shares = enumerate(program.shares_percent)
+    passive = program.recharge_ratio == PASSIVE
+    return {
+        "amplitude_ma": program.amplitude_max_ua / 1000,
+        "amplitude_min_ma": program.amplitude_min_ua / 1000,
+        "pulse_width_us": program.width_us,
+        "rate_hz": 1e6 / program.period_min_us,
+        "slew_ma_per_s": program.slew_ua_s / 1000,
+        "slew_down_ma_per_s": program.slew_down_ua_s / 1000 or None,
+        "fallback_ma": program.fallback_ua / 1000,
+        "cathodes": names_of(program.cathodes),
+        "anodes": names_of(program.anodes),
+        "shares_percent": {"case" if k == 15 else str(k): part for k, part in shares if part},
+        "recharge": "passive" if passive else f"1:{program.recharge_ratio}",
+        "interphase_us": program.interphase_us,
+        "soft_start_ms": program.soft_start_ms,
+        "soft_stop_ms": program.soft_stop_ms,
+        "cycle_on_ms": program.cycle_on_ms,
+        "cycle_off_ms": program.cycle_off_ms,
+    }
+
+
+def prescribed(stimulation: dict[str, Any]) -> Prescription:
+    return Prescription.model_validate(
+        {"stimulation": stimulation, "controller": {"kind": "continuous"}}
+    )
+
+
+def one_rate(program: Program) -> Program:
+    return replace(program, mode=Mode.TRAIN, period_max_us=program.period_min_us)
+
+
+@pytest.mark.parametrize("name", names())
+@settings(max_examples=40)
+@given(data=st.data())
+def test_what_a_device_can_do_can_be_prescribed_and_becomes_that_program(
+    name: str, data: st.DataObject
+) -> None:
+    profile = Profile.named(name)
+    program = one_rate(data.draw(programs(profile)))
+    assume(check_program(profile, program, profile.impedance_ohm) is None)
+    assert prescribed(written(program)).program(limits_of(name)) == program
+
+
+CHANGES = st.one_of(
+    st.tuples(
+        st.sampled_from(["amplitude_ma", "amplitude_min_ma", "fallback_ma"]),
+        st.integers(0, 30_000).map(lambda ua: ua / 1000),
+    ),
+    st.tuples(
+        st.sampled_from(["slew_ma_per_s", "slew_down_ma_per_s"]),
+        st.integers(1, 30_000).map(lambda ua: ua / 1000),
+    ),
+    st.tuples(st.just("pulse_width_us"), st.integers(1, 1100)),
+    st.tuples(st.just("rate_hz"), st.integers(1, 1300) | st.floats(0.9, 1300)),
+    st.tuples(st.just("recharge"), st.sampled_from(["passive", "1:3", "1:5", "1:8", None])),
+    st.tuples(st.just("interphase_us"), st.integers(0, 120) | st.none()),
+    st.tuples(st.sampled_from(["soft_start_ms", "soft_stop_ms"]), st.integers(1, 11_000)),
+    st.tuples(st.sampled_from(["cycle_on_ms", "cycle_off_ms"]), st.integers(0, 12_000_000)),
+    st.tuples(st.just("shares_percent"), st.just({})),
+    st.tuples(
+        st.sampled_from(["cathodes", "anodes"]),
+        st.lists(st.sampled_from(["0", "1", "2", "7", "case"]), min_size=1, max_size=3),
+    ),
+)
+
+
+@pytest.mark.parametrize("name", names())
+@settings(max_examples=100)
+@given(data=st.data(), changes=st.lists(CHANGES, min_size=1, max_size=2))
+def test_what_the_hosts_gate_lets_through_the_devices_gate_does_too(
+    name: str, data: st.DataObject, changes: list[tuple[str, Any]]
+) -> None:
+    profile = Profile.named(name)
+    stimulation = written(one_rate(data.draw(programs(profile)))) | dict(changes)
+    try:
+        program = prescribed(stimulation).program(limits_of(name))
+    except (ValidationError, PrescriptionError):
+        return
+    assert check_program(profile, program, profile.impedance_ohm) is None
