@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -11,12 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import device
+from tests.peer import power_on
 
 from stimloop import prescription, tables
 from stimloop.errors import PrescriptionError
 from stimloop.gate import nearest_period_us
 from stimloop_dsp import CONTROLLERS
-from stimloop_hw.program import CASE, Mode, Program
+from stimloop_hw.program import CASE, PASSIVE, Mode, Parameter, Program
+from stimloop_hw.ranges import Bounding, Contact, Run, Shape, pack_rows
+from stimloop_sim.datasheet import describe_limits
+from stimloop_sim.limits import check_program
+from stimloop_sim.profile import Profile
 
 if TYPE_CHECKING:
     from stimloop_hw.messages import Limits
@@ -27,6 +33,7 @@ LIMITS = replace(device.LIMITS, sense_channels=2)
 
 CHARGE = "stimulation.amplitude_ma × pulse_width_us"
 TIMING = "stimulation.rate_hz × pulse_width_us"
+_SHARES, _SHARES_KEY = "shares_percent =", "stimulation.shares_percent"
 
 TEXT = """\
 schema = 1
@@ -66,6 +73,53 @@ def changed(old: str, new: str, text: str = TEXT) -> str:
     return text.replace(old, new, 1)
 
 
+def with_key(line: str, text: str = TEXT) -> str:
+    return changed("rate_hz", f"{line}\nrate_hz", text)
+
+
+PAUSED = with_key(
+    "soft_start_ms = 300\nsoft_stop_ms = 300\ncycle_on_ms = 1000\ncycle_off_ms = 2000"
+)
+SHARED = with_key("shares_percent = { 1 = 60, 2 = 40 }")
+_RING = Contact(Shape.RING, 5_984_734, 25_500, 1_795, Bounding.DENSITY)
+# The second cathode may carry 1.2 mA, or 74 nC; SHARED asks 1.24 mA and 74.4 nC of it.
+SMALL_SECOND = pack_rows(
+    {}, [(2, _RING), (1, replace(_RING, amplitude_max_ua=1200)), (1, _RING)]
+)
+WEAK_SECOND = pack_rows(
+    {},
+    [(2, _RING), (1, replace(_RING, charge_max_nc=74, bounding=Bounding.SHANNON)), (1, _RING)],
+)
+COARSE = pack_rows({Parameter.AMPLITUDE_MAX_UA: (Run(0, 3000, 100), Run(3000, 4000, 200))}, [])
+WIDTHS = pack_rows({Parameter.WIDTH_US: (Run(20, 50, 10), Run(70, 70, 10))}, [])
+PERIODS = pack_rows({Parameter.PERIOD_MIN_US: (Run(7000, 7000, 1), Run(8000, 8000, 1))}, [])
+
+
+def test_what_a_prescription_says_of_the_pulse_becomes_the_program() -> None:
+    text = with_key('recharge = "passive"\ninterphase_us = 0\nslew_down_ma_per_s = 3.5', SHARED)
+    program = prescription.loads(text).program(LIMITS)
+    assert (program.recharge_ratio, program.interphase_us) == (PASSIVE, 0)
+    assert program.slew_down_ua_s == 3500
+    assert program.shares_percent == (0, 60, 40, *[0] * 12, 100)
+    paused = prescription.loads(PAUSED).program(LIMITS)
+    assert (paused.soft_start_ms, paused.soft_stop_ms) == (300, 300)
+    assert (paused.cycle_on_ms, paused.cycle_off_ms) == (1000, 2000)
+
+
+@pytest.mark.parametrize(
+    ("rows", "remedy"),
+    [
+        (COARSE, "write 3 or 3.2"),
+        (WIDTHS, "write 50 or 70"),
+        (PERIODS, "write 125 or 142.9"),
+    ],
+)
+def test_a_value_that_the_device_has_not_is_refused_with_its_neighbours(
+    rows: bytes, remedy: str
+) -> None:
+    assert refused(TEXT, replace(LIMITS, rows=rows)).violations[0].remedy == remedy
+
+
 def test_a_program_carries_the_prescription_in_the_devices_integers() -> None:
     assert prescription.loads(TEXT).program(LIMITS) == Program(
         mode=Mode.TRAIN,
@@ -86,8 +140,14 @@ def test_the_text_is_kept_to_the_letter_for_the_record() -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_every_example_fits_the_simulated_implant(path: Path) -> None:
-    prescription.load(path).check(LIMITS)
+def test_every_example_fits_the_simulated_implant_that_it_names(path: Path) -> None:
+    named = re.search(r"--device 'sim://([a-z-]+)", path.read_text("utf-8"))
+    assert named
+    profile = Profile.named(named[1])
+    limits = describe_limits(profile, power_on(profile).front_end)
+    asked = prescription.load(path)
+    program = asked.program(limits)
+    assert check_program(profile, program, profile.impedance_ohm) is None
 
 
 def test_there_are_examples() -> None:
@@ -160,6 +220,23 @@ def test_the_period_is_the_nearest_that_the_device_has(rate_hz: Decimal, step_us
             'threshold_uv = 6.5\nsmoothing = "median"',
             "detector.smoothing",
         ),
+        ("rate_hz = 130", 'rate_hz = 130\nrecharge = "1:9"', "stimulation.recharge"),
+        ("rate_hz = 130", "rate_hz = 130\ninterphase_us = -1", "stimulation.interphase_us"),
+        ("rate_hz = 130", "rate_hz = 130\nsoft_stop_ms = 0", "stimulation.soft_stop_ms"),
+        ("rate_hz = 130", "rate_hz = 130\ncycle_on_ms = 5", "stimulation.cycle_on_ms"),
+        (
+            "rate_hz = 130",
+            "rate_hz = 130\ncycle_on_ms = 5\ncycle_off_ms = 249",
+            "stimulation.cycle_off_ms",
+        ),
+        ("rate_hz = 130", f"rate_hz = 130\n{_SHARES} {{ 1 = 60 }}", _SHARES_KEY),
+        ("rate_hz = 130", f"rate_hz = 130\n{_SHARES} {{ 1 = 60, 2 = 41 }}", _SHARES_KEY),
+        (
+            "rate_hz = 130",
+            f"rate_hz = 130\n{_SHARES} {{ 0 = 60, 1 = 60, 2 = 40 }}",
+            _SHARES_KEY,
+        ),
+        ("rate_hz = 130", f"rate_hz = 130\n{_SHARES} {{ 1 = 0, 2 = 100 }}", f"{_SHARES_KEY}.1"),
         ('kind = "on_off"', 'kind = "onoff"', "controller.kind"),
         ('kind = "on_off"', "ramp_up_ms = 1", "controller"),
         ('kind = "on_off"', 'kind = "on_off"\nkp_ma = 1', "controller.kp_ma"),
@@ -260,6 +337,31 @@ def test_eleven_microcoulombs_are_refused_with_the_amplitude_that_would_do() -> 
         ({"density_max_nc_cm2": 3107}, TEXT, CHARGE),
         ({"slew_max_ua_s": 11_999}, TEXT, "stimulation.slew_ma_per_s"),
         ({"lease_max_ms": 1999}, TEXT, "stimulation.lease_ms"),
+        ({"compliance_mv": 3156}, TEXT, "stimulation.amplitude_ma"),
+        ({"impedance_ohm": 4000}, TEXT, "stimulation.amplitude_ma"),
+        ({"case_pole": 0}, TEXT, "stimulation.anodes"),
+        ({"contacts": 2}, TEXT, "stimulation.cathodes"),
+        ({"duty_max_permille": 999}, TEXT, "stimulation.cycle_on_ms"),
+        ({"duty_max_permille": 500}, PAUSED, "stimulation.cycle_off_ms"),
+        ({"cycle_max_ms": 999}, PAUSED, "stimulation.cycle_on_ms"),
+        ({"soft_max_ms": 299}, PAUSED, "stimulation.soft_start_ms"),
+        ({}, PAUSED.replace("= 300", "= 258"), "stimulation.soft_start_ms"),
+        ({}, with_key("slew_down_ma_per_s = 25.1"), "stimulation.slew_down_ma_per_s"),
+        ({}, with_key("interphase_us = 101"), "stimulation.interphase_us"),
+        ({}, with_key('recharge = "1:3"'), "stimulation.recharge"),
+        ({"recharge_max_ratio": 4}, with_key('recharge = "1:5"'), "stimulation.recharge"),
+        (
+            {"period_min_us": 500},
+            with_key('recharge = "passive"', changed("130", "1850")),
+            TIMING,
+        ),
+        ({"share_step_percent": 100}, SHARED, _SHARES_KEY),
+        ({"share_step_percent": 0}, SHARED, _SHARES_KEY),
+        ({"rows": SMALL_SECOND}, SHARED, "stimulation.amplitude_ma"),
+        ({"rows": WEAK_SECOND}, SHARED, CHARGE),
+        ({"rows": COARSE}, TEXT, "stimulation.amplitude_ma"),
+        ({"rows": WIDTHS}, TEXT, "stimulation.pulse_width_us"),
+        ({"rows": PERIODS}, TEXT, "stimulation.rate_hz"),
         ({"sense_channels": 0}, TEXT, "detector.channel"),
         ({"sense_rate_hz": 46}, TEXT, "detector.band_hz"),
         (
