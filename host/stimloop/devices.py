@@ -41,8 +41,8 @@ def describe(url: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``state, t_us, amplitude_ua, pulses, delivered_nc, net_fc, lease_left_ms, faults,
-        identity``.
+        ``state, t_us, setpoint_ua, amplitude_ua, delivered_ua, pulses, delivered_nc, net_fc,
+        lease_left_ms, faults, identity``.
 
     Raises
     ------
@@ -55,7 +55,9 @@ def describe(url: str) -> dict[str, Any]:
     return {
         "state": State(status.state).name,
         "t_us": status.t_us,
+        "setpoint_ua": status.setpoint_ua,
         "amplitude_ua": status.amplitude_ua,
+        "delivered_ua": status.delivered_ua,
         "pulses": status.pulses,
         "delivered_nc": status.delivered_nc,
         "net_fc": status.net_fc,
