@@ -20,9 +20,9 @@ cdef class PulseTrain:
     """Pulse generator of one channel.
 
     The amplitude moves towards its target no faster than the ramps allow, is quantised downward
-    to what the hardware has, and leaves as a cathodic phase, a gap and a recharge: an active one
-    of amplitude / ratio for width * ratio, or a passive discharge until the next pulse. Pauses
-    come and go on the clock of `start`.
+    to what the hardware has, and leaves as a cathodic phase, a gap and a recharge: an active
+    one of amplitude / ratio for width * ratio, or a passive discharge until the next pulse.
+    Pauses come and go on the clock of `start`.
 
     Parameters
     ----------
@@ -92,8 +92,8 @@ cdef class PulseTrain:
 
     def __init__(self, amplitude_ua):
         if not 0 < len(amplitude_ua) <= RUNS:
-            raise ValueError(f"{len(amplitude_ua)} runs of amplitudes; 1 to {RUNS} are possible: "
-                             "join those of equal step")
+            raise ValueError(f"{len(amplitude_ua)} runs of amplitudes; 1 to {RUNS} are "
+                             "possible: join those of equal step")
         self.runs = len(amplitude_ua)
         for i, run in enumerate(amplitude_ua):
             self.run_low_ua[i] = run.low

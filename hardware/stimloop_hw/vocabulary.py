@@ -96,11 +96,11 @@ class Refusal(IntEnum):
     MISSING = 13  # the parameter's number
     TIMING = 14  # the shortest period that fits, µs
     VERSION = 15  # the version the device speaks
-    CONTACT_CURRENT = 32  # the current asked of one contact, µA
-    SHARES = 33  # the number of the pole's parameter
-    COMPLIANCE = 34  # the voltage it takes, mV
-    DUTY = 35  # the part of the time asked, ‰
-    RAMP = 36  # the shortest duration, ms
+    CONTACT_CURRENT = 48  # the current asked of one contact, µA
+    SHARES = 49  # the number of the pole's parameter
+    COMPLIANCE = 50  # the voltage it takes, mV
+    DUTY = 51  # the part of the time asked, ‰
+    RAMP = 52  # the shortest duration, ms
 
     @classmethod
     def _missing_(cls, _value: object) -> Refusal:
