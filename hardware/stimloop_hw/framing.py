@@ -8,7 +8,7 @@
     2      2    sequence, counted per direction; an answer carries the request's
     4      4    session; 0 before Identity
     8      4    time, µs, low 32 bits: from the device when queued, to it not-after if EXPIRES
-    12     n    payload, 0..238
+    12     n    payload, 0..238; if SIGNED, 0..230 and behind them 8 bytes of tag (see `seal`)
     12+n   4    CRC-32 (zlib's polynomial) of all before, seeded with the message table's CRC;
                 seed 0 for 01-0F, Stop and Stopped, which any two ends can read
 
