@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
-from zlib import crc32
 
 import numpy as np
 
-from stimloop_hw.framing import Deframer, Flag, Frame, encode
+from stimloop_hw.framing import Deframer, Flag, Frame
+from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import (
     MESSAGES,
     TABLE_CRC,
     Arm,
+    ArmChallenge,
+    ArmRequest,
+    Auth,
+    AuthAck,
     Commit,
     Committed,
     Heartbeat,
@@ -26,9 +30,10 @@ from stimloop_hw.messages import (
     Status,
     Stop,
     Stopped,
-    Trigger,
 )
 from stimloop_hw.program import CASE, Mode, Program
+from stimloop_hw.seal import Seal, SessionKeys, extended
+from stimloop_hw.vocabulary import Build, Role
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.profile import Profile
 from stimloop_sim.sensing import FrontEnd
@@ -53,7 +58,7 @@ PROGRAM = Program(
     anodes=CASE,
 )
 NONCE = bytes(range(16))
-_TIMED = (Commit, Start, Setpoint, Trigger)
+_OPEN = Seal(b"")
 
 _Answer = TypeVar("_Answer", bound=Message)
 
@@ -81,19 +86,27 @@ def power_on(profile: Profile = DBS, table_crc: int = TABLE_CRC) -> Firmware:
 class Hand:
     """One host's end of the wire; every frame is the test's own decision."""
 
-    def __init__(self, firmware: Firmware) -> None:
+    def __init__(self, firmware: Firmware, key: bytes = DEVELOPMENT_KEY) -> None:
         self.firmware = firmware
+        self.key = key
+        self.outbound = self.inbound = _OPEN
         self.session = 0
         self.seq = 0
         self.sp = 0
+        self.told_counter = 0
         self.heard: list[Message] = []
         self._deframer = Deframer(TABLE_CRC)
 
     @classmethod
-    def linked(cls, firmware: Firmware | None = None, nonce: bytes = NONCE) -> Hand:
+    def linked(
+        cls,
+        firmware: Firmware | None = None,
+        nonce: bytes = NONCE,
+        role: Role = Role.CONTROLLER,
+    ) -> Hand:
         """A host after its handshake."""
         hand = cls(firmware or power_on())
-        hand.hello(nonce)
+        hand.hello(nonce, role)
         return hand
 
     @classmethod
@@ -124,13 +137,14 @@ class Hand:
         expires_us: int | None = None,
         table_crc: int = TABLE_CRC,
     ) -> bytes:
-        """The order's bytes; with a fresh deadline where one is needed."""
+        """The order's bytes, signed; with a fresh deadline where one is needed."""
         if seq is None:
-            self.seq = (self.seq + 1) & 0xFFFF
+            self.seq += 1
             seq = self.seq
-        if expires_us is None and isinstance(order, _TIMED):
+        if expires_us is None and order.expires:
             expires_us = self.firmware.now_us + 100_000
-        return encode(
+        seal = _OPEN if order.needs is Role.STRANGER else self.outbound
+        return seal.encode(
             order.number,
             Flag.NONE if expires_us is None else Flag.EXPIRES,
             seq,
@@ -140,19 +154,41 @@ class Hand:
             table_crc,
         )
 
+    def raw(self, number: int, payload: bytes, flags: int = 0, time: int = 0) -> bytes:
+        """Any signed frame with the next number, whether it is an order or not."""
+        self.seq += 1
+        return self.outbound.encode(
+            number, flags, self.seq, self.session, time, payload, TABLE_CRC
+        )
+
+    def opened(self, frame: Frame) -> Message:
+        """The message of a frame that must be authentic, if it is signed."""
+        payload: bytes | None = frame.payload
+        if frame.flags & Flag.SIGNED:
+            near = self.seq if frame.flags & Flag.REPLY else self.told_counter
+            counter = extended(frame.seq, near)
+            payload = self.inbound.open(frame, counter)
+            if not frame.flags & Flag.REPLY:
+                self.told_counter = max(counter, self.told_counter)
+        assert payload is not None, frame
+        return MESSAGES[frame.number].decode(payload)
+
     def receive(self) -> list[Frame]:
-        """Frames that wait at the device; their messages are also kept in `heard`."""
-        frames = self._deframer.feed(self.firmware.outbox.take())
-        self.heard += [MESSAGES[f.number].decode(f.payload) for f in frames]
-        return frames
+        """Frames that wait for us; their messages are also kept in `heard`."""
+        return [frame for frame, _ in self._receive()]
+
+    def _receive(self) -> list[tuple[Frame, Message]]:
+        wire = self.firmware.outbox.take()
+        ours = [f for f in self._deframer.feed(wire) if f.session in (0, self.session)]
+        received = [(frame, self.opened(frame)) for frame in ours]
+        self.heard += [message for _, message in received]
+        return received
 
     def exchange(self, wire: bytes) -> list[Message]:
         """Hand over bytes; give the answers (not what the device says by itself)."""
-        self.receive()
+        self._receive()
         self.firmware.receive(wire)
-        return [
-            MESSAGES[f.number].decode(f.payload) for f in self.receive() if f.flags & Flag.REPLY
-        ]
+        return [m for frame, m in self._receive() if frame.flags & Flag.REPLY]
 
     def told(self, kind: type[_Answer]) -> list[_Answer]:
         """All messages of a kind heard since this was last asked."""
@@ -172,17 +208,39 @@ class Hand:
         assert isinstance(answers[0], answer), answers[0]
         return answers[0]
 
-    def hello(self, nonce: bytes = NONCE) -> Identity:
+    def greet(self, nonce: bytes = NONCE) -> Identity:
+        """Hello alone: a session that has not proved its key."""
         self.session = 0
+        self.seq &= 0x7FFF
         identity = self.ask(Hello(1, 1, nonce, b"by hand."), Identity)
-        device_id = identity.device_id.to_bytes(8, "little")
-        self.session = crc32(nonce + identity.nonce + device_id)
+        keys = SessionKeys.derive(
+            self.key,
+            nonce,
+            identity.nonce,
+            identity.device_id,
+            TABLE_CRC,
+            signed=not identity.build & Build.UNSIGNED,
+        )
+        self.session = keys.session
+        self.outbound, self.inbound = Seal(keys.to_device), Seal(keys.to_host)
+        self.told_counter = 0
         return identity
+
+    def hello(self, nonce: bytes = NONCE, role: Role = Role.CONTROLLER) -> Identity:
+        """The whole handshake."""
+        identity = self.greet(nonce)
+        assert self.ask(Auth(role), AuthAck).role == role
+        return identity
+
+    def arm(self, program_crc: int = PROGRAM.crc()) -> Status:
+        """Ask for the challenge and echo it."""
+        challenge = self.ask(ArmRequest(program_crc), ArmChallenge)
+        return self.ask(Arm(program_crc, challenge.nonce), Status)
 
     def begin(self, program: Program = PROGRAM, lease_ms: int = LEASE_MS) -> None:
         """The whole way from IDLE to STIMULATING."""
         self.configure(program)
-        self.ask(Arm(program.crc()), Status)
+        self.arm(program.crc())
         self.ask(Start(program.crc(), lease_ms), Status)
 
     def configure(self, program: Program = PROGRAM) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, get_type_hints
 
 from hypothesis import strategies as st
 
-from stimloop_hw.framing import MAX_PAYLOAD
 from stimloop_hw.messages import MESSAGES, Message
 from stimloop_hw.program import CASE, PASSIVE, Mode, Program
+from stimloop_hw.seal import MAX_SIGNED_PAYLOAD
 
 if TYPE_CHECKING:
     from stimloop_hw.ranges import Run
@@ -45,7 +45,7 @@ def _values(code: str, room: int) -> st.SearchStrategy[int] | st.SearchStrategy[
 
 def messages_of(kind: type[Message]) -> st.SearchStrategy[Message]:
     """Any message of a kind."""
-    room = MAX_PAYLOAD - kind.layout.size
+    room = MAX_SIGNED_PAYLOAD - kind.layout.size
     return st.builds(
         kind, **{name: _values(code, room) for name, code in fields_of(kind).items()}
     )

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import quote
 
 from stimloop_sim.bench import SCHEME, Bench
 from stimloop_sim.profile import names
@@ -40,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     url = options.profile
     if not url.startswith(SCHEME):
         url = SCHEME + url
+    if options.key is not None:
+        url = _with(url, "key", quote(str(options.key), safe=""))
+    if options.unsigned:
+        url = _with(url, "build", "unsigned")
     channel: Tty | TcpPort
     try:
         bench = Bench.of_url(url)
@@ -68,6 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         channel.close()
 
 
+def _with(url: str, key: str, value: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{key}={value}"
+
+
 def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
@@ -90,6 +99,12 @@ def _parser() -> argparse.ArgumentParser:
         "--tcp", type=_address, metavar="HOST:PORT", help="over TCP, for socket://HOST:PORT"
     )
     parser.add_argument("--profiles", action="store_true", help="list the device profiles")
+    parser.add_argument(
+        "--key", type=Path, metavar="FILE", help="its key (default: the public development key)"
+    )
+    parser.add_argument(
+        "--unsigned", action="store_true", help="a build that takes unsigned orders"
+    )
     parser.add_argument("--link", type=Path, metavar="PATH", help="stable name for the tty")
     return parser
 

@@ -184,6 +184,11 @@ cdef class PulseTrain:
         """Begin no further pulse; one in flight completes its recharge."""
         self.silence(now_us)
 
+    def settle(self):
+        """Forget a breach, and short the electrodes: what charge was left there is gone."""
+        self.breached = False
+        self.net_fc = 0
+
     cdef void take_course(self, long long now_us) noexcept:
         """Where in the cycle this time is: the rates in force, and when they change."""
         cdef long long phase_us = now_us - self.origin_us

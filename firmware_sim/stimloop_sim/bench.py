@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from stimloop_dsp.recordings import read_recording
+from stimloop_hw.keys import DEVELOPMENT_KEY, read_key
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.patient import RATES_HZ, DbsPatient, patient_model
 from stimloop_sim.profile import Profile
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from stimloop_sim.source import Source
 
 SCHEME = "sim://"
-KEYS = ("patient", "recording", "channel", "rate", "gain", "seed", "pace", "fs", "block_ms")
+KEYS = (
+    *("patient", "recording", "channel", "rate", "gain", "seed", "pace", "fs", "block_ms"),
+    *("key", "build"),
+)
 PACES = ("free", "real")
+BUILDS = ("signed", "unsigned")
 
 
 class Bench:
@@ -67,7 +72,17 @@ class Bench:
         pace = options.get("pace", "free")
         if pace not in PACES:
             raise ValueError(f"pace={pace} is unknown; use pace=free or pace=real")
-        firmware = Firmware(profile, FrontEnd(source, profile.sense_range_uv, block))
+        build = options.get("build", "signed")
+        if build not in BUILDS:
+            raise ValueError(f"build={build} is unknown; use build=signed or build=unsigned")
+        if build == "unsigned" and "key" in options:
+            raise ValueError("key= protects nothing with build=unsigned; leave one of them out")
+        firmware = Firmware(
+            profile,
+            FrontEnd(source, profile.sense_range_uv, block),
+            key=read_key(options["key"]) if "key" in options else DEVELOPMENT_KEY,
+            signed=build == "signed",
+        )
         return cls(firmware, real=pace == "real")
 
     @property

@@ -7,30 +7,49 @@ firmware knows nothing of ports, wall clocks or hosts.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from stimloop_hw import dictionary
 from stimloop_hw.framing import Deframer, Flag, Frame, encode
+from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import (
     MESSAGES,
     TABLE_CRC,
+    Auth,
+    AuthAck,
+    DictChunk,
+    GetDict,
     Heartbeat,
     Hello,
     Identity,
     Message,
     Peer,
     Refused,
+    Sensed,
     Status,
     Stop,
     Stopped,
 )
-from stimloop_hw.vocabulary import Build, EventCode, Refusal, ResetCause, StopMode
+from stimloop_hw.seal import SessionKeys, extended, handshake_proof
+from stimloop_hw.vocabulary import (
+    Build,
+    EventCode,
+    Refusal,
+    ResetCause,
+    Role,
+    SensedFlag,
+    StopMode,
+)
 from stimloop_sim.datasheet import describe_limits
 from stimloop_sim.events import EventLog
 from stimloop_sim.limits import Breach
-from stimloop_sim.orders import NEEDS_DEADLINE, Orders
+from stimloop_sim.lockout import Lockout
+from stimloop_sim.orders import Orders
 from stimloop_sim.outbox import Outbox, Priority
-from stimloop_sim.therapy import Therapy
+from stimloop_sim.sessions import HostSession, Sessions
+from stimloop_sim.therapy import FALLBACK_AFTER_US, Therapy
 
 if TYPE_CHECKING:
     from stimloop_sim.profile import Profile
@@ -43,8 +62,13 @@ PANICS = 3
 """So many panic sequences within `PANIC_US` are a Stop."""
 LATEST_US = 2_000_000
 """A deadline further ahead is none."""
+HEARTBEAT_MS = 50
+"""How often the device would like to hear from its controller."""
 
-_SIGNED, _EXPIRES = Flag.SIGNED.value, Flag.EXPIRES.value
+# Plain ints: an operation on an IntFlag costs as much as a tag.
+_NONE, _REPLY, _EXPIRES = Flag.NONE.value, Flag.REPLY.value, Flag.EXPIRES.value
+_GAP = SensedFlag.GAP.value
+_GRANTED = (Role.OBSERVER, Role.CONTROLLER)
 
 
 class Firmware:
@@ -56,6 +80,10 @@ class Firmware:
     front_end : FrontEnd
     table_crc : int
         CRC of the message table it speaks; another than our own serves tests only.
+    key : bytes
+        Pre-shared, 32 bytes.
+    signed : bool
+        False for a build that takes unsigned orders, and says so in its identity.
 
     Attributes
     ----------
@@ -66,7 +94,13 @@ class Firmware:
     """
 
     def __init__(
-        self, profile: Profile, front_end: FrontEnd, table_crc: int = TABLE_CRC
+        self,
+        profile: Profile,
+        front_end: FrontEnd,
+        table_crc: int = TABLE_CRC,
+        *,
+        key: bytes = DEVELOPMENT_KEY,
+        signed: bool = True,
     ) -> None:
         self.now_us = 0
         self.profile = profile
@@ -76,18 +110,21 @@ class Firmware:
         self._table_crc = table_crc
         self._deframer = Deframer(table_crc)
         self._limits = describe_limits(profile, front_end)
-        self._build = Build.UNSIGNED | Build.SIMULATED
+        self._key = key
+        self._build = Build.SIMULATED
+        if not signed:
+            self._build |= Build.UNSIGNED
+        elif key == DEVELOPMENT_KEY:
+            self._build |= Build.DEVKEY
         if front_end.source.remaining is not None:
             self._build |= Build.RECORDING
-        self._session = 0
-        self._seq_out = 0
-        self._seq_in = 0
-        self._answered = b""  # the answer to the latest order, as long as it may be repeated
+        self._sessions = Sessions()
+        self._lockout = Lockout()
         self._greeted: tuple[int, bytes, bytes] | None = None  # the latest Hello, its answer
         self._orders = Orders(self.therapy, front_end, self._limits)
         self._events = EventLog()
         self._faults_told = 0
-        self._dropped_told = 0
+        self._dropped_told = self._dropped_flagged = 0
         self._ended_told = False
         self._status_us = STATUS_US
         self._panics_us: list[int] = []
@@ -110,11 +147,19 @@ class Firmware:
             self.now_us += count * sample_us
             samples -= count
             if sensed is not None:
-                self._tell(Priority.STREAM, sensed, sensed.n)
+                self._tell(Priority.STREAM, self._flagged(sensed), sensed.n)
             self.therapy.watch(self.now_us)
             if self.now_us >= due_us:
                 self.therapy.expire(self.now_us)
             self._report()
+
+    def _flagged(self, sensed: Sensed) -> Sensed:
+        """Say with the block itself that some before it had to give way."""
+        dropped = self.outbox.samples_dropped
+        if dropped == self._dropped_flagged:
+            return sensed
+        self._dropped_flagged = dropped
+        return replace(sensed, flags=sensed.flags | _GAP)
 
     def _report(self) -> None:
         """Send what changed, and Status when it is due."""
@@ -126,6 +171,7 @@ class Firmware:
             self._raise_event(EventCode.SENSING_ENDED, self.front_end.index)
         if self.now_us >= self._status_us:
             self._status_us += STATUS_US
+            self._sessions.dismiss_silent(self.now_us)
             self._tell(Priority.STATUS, self.status())
             for event in self._events.pending:
                 self._tell(Priority.STATUS, event)
@@ -160,6 +206,7 @@ class Firmware:
             self._deframer.received & 0xFFFFFFFF,
             self._deframer.damaged & 0xFFFFFFFF,
             self.foreign & 0xFFFFFFFF,
+            self._lockout.bad_tags & 0xFFFFFFFF,
             self.repeated & 0xFFFFFFFF,
             self.stale & 0xFFFFFFFF,
             self.refused & 0xFFFFFFFF,
@@ -189,61 +236,98 @@ class Firmware:
             self._report()
 
     def _take(self, frame: Frame) -> None:
-        """Stop before anything else; then Hello; then orders of our session, in sequence."""
+        """What anybody may say; then what comes under a session and its key."""
         if frame.number == Stop.number:
             self._stop(frame)
         elif frame.number == Hello.number:
             self._hello(frame)
-        elif not self._session or frame.session != self._session or frame.flags & _SIGNED:
-            self.foreign += 1
+        elif frame.number == GetDict.number:
+            self._tell_dictionary(frame)
+        elif self._lockout.left_us(self.now_us):
+            self._ignore(frame)
+        elif (session := self._sessions.find(frame.session)) is not None:
+            self._take_next(session, frame)
+        elif frame.number == Auth.number:
+            # Another key, or a handshake of another session or table: its number differs.
+            self._take_stranger(frame)
         else:
-            self._take_next(frame)
+            self.foreign += 1
 
-    def _take_next(self, frame: Frame) -> None:
+    def _take_stranger(self, frame: Frame) -> None:
+        self._count_bad_tag()
+        refused = Refused(frame.number, frame.seq, Refusal.KEY, 0)
+        self._tell_openly(frame, refused)
+
+    def _ignore(self, frame: Frame) -> None:
+        """In a lockout nothing signed is even looked at; who wants to come in is told."""
+        if frame.number == Auth.number:
+            left_ms = self._lockout.left_us(self.now_us) // 1000
+            refused = Refused(frame.number, frame.seq, Refusal.LOCKED, left_ms)
+            self._tell_openly(frame, refused)
+
+    def _count_bad_tag(self) -> None:
+        if self._lockout.count(self.now_us):
+            self._raise_event(EventCode.BAD_TAGS, self._lockout.bad_tags)
+
+    def _take_next(self, session: HostSession, frame: Frame) -> None:
         """An order once, a repeated one answered again, an overtaken one dropped."""
-        if self._answered and frame.seq == self._seq_in:
+        counter = extended(frame.seq, session.received)
+        if counter < session.received:
+            self.repeated += 1
+            return
+        payload = session.inbound.open(frame, counter)
+        if payload is None:
+            self._count_bad_tag()
+            return
+        session.heard_us = self.now_us
+        if counter == session.received:
             # The answer was lost on the way: give it again, and do nothing twice.
             self.repeated += 1
-            self.outbox.put(Priority.ANSWER, self._answered)
+            if session.answer:
+                self.outbox.put(Priority.ANSWER, session.answer)
             return
-        if not 0 < (frame.seq - self._seq_in) & 0xFFFF < 0x8000:
-            self.repeated += 1
-            return
-        self._seq_in = frame.seq
-        self._answered = b""
-        self._obey(frame)
+        session.received = counter
+        session.answer = b""
+        self._obey(session, frame, payload)
         if self.therapy.changed:
             self._report()
 
-    def _obey(self, frame: Frame) -> None:
+    def _obey(self, session: HostSession, frame: Frame, payload: bytes) -> None:
         kind = MESSAGES.get(frame.number)
         if kind is None or kind.sender is not Peer.HOST:
-            self._refuse(frame, Breach(Refusal.UNKNOWN, frame.number))
+            self._refuse(session, frame, Breach(Refusal.UNKNOWN, frame.number))
+            return
+        if session.role < kind.needs:
+            self._refuse(session, frame, Breach(Refusal.ROLE, session.role))
             return
         try:
-            order = kind.decode(frame.payload)
+            order = kind.decode(payload)
         except ValueError:
-            self._refuse(frame, Breach(Refusal.MALFORMED, len(frame.payload)))
+            self._refuse(session, frame, Breach(Refusal.MALFORMED, len(payload)))
             return
-        breach = self._check_deadline(frame)
+        breach = self._check_deadline(frame, needed=kind.expires)
         if breach is not None:
             self.stale += 1
-            self._refuse(frame, breach)
+            self._refuse(session, frame, breach)
             return
         if isinstance(order, Heartbeat):
             self._events.acknowledge(order.event_ack)
-        outcome = self._orders.obey(order, self.now_us)
+        outcome = (
+            self._admit(session, order)
+            if isinstance(order, Auth)
+            else self._orders.obey(order, self.now_us)
+        )
         if isinstance(outcome, Breach):
-            self._refuse(frame, outcome)
+            self._refuse(session, frame, outcome)
         elif outcome is Status:
-            self._answer(frame, self.status())
+            self._answer(session, self.status())
         elif isinstance(outcome, Message):
-            self._answer(frame, outcome)
+            self._answer(session, outcome)
 
-    def _check_deadline(self, frame: Frame) -> Breach | None:
+    def _check_deadline(self, frame: Frame, *, needed: bool) -> Breach | None:
         """Whether an order comes in time; one that needs a deadline and has none is late."""
         if not frame.flags & _EXPIRES:
-            return Breach(Refusal.EXPIRED, 0) if frame.number in NEEDS_DEADLINE else None
+            return Breach(Refusal.EXPIRED, 0) if needed else None
         late_us = ((self.now_us - frame.time + 0x80000000) & 0xFFFFFFFF) - 0x80000000
         if late_us > 0:
             return Breach(Refusal.EXPIRED, late_us)
@@ -251,11 +335,10 @@ class Firmware:
             return Breach(Refusal.OUTSIDE_ENVELOPE, LATEST_US)
         return None
 
-    def _hello(self, frame: Frame) -> None:
-        """Open a session.
+    # Sessions ------------------------------------------------------------------------------
 
-        A therapy under way goes on under its old lease, which nobody can renew any more.
-        """
+    def _hello(self, frame: Frame) -> None:
+        """Begin a handshake: it takes nothing from anybody who has proved the key."""
         try:
             hello = Hello.decode(frame.payload)
         except ValueError:
@@ -265,15 +348,18 @@ class Firmware:
             self.outbox.put(Priority.ANSWER, self._greeted[2])
             return
         if not hello.version_min <= VERSION <= hello.version_max:
-            # A host that cannot speak with us ends nobody's session.
             refused = Refused(frame.number, frame.seq, Refusal.VERSION, VERSION)
-            self._greet(frame, refused)
+            self._tell_openly(frame, refused)
             return
-        device_id = self.profile.device_id.to_bytes(8, "little")
-        session = 0
-        while not session:
-            nonce = os.urandom(16)
-            session = crc32(hello.nonce + nonce + device_id)
+        keys, identity = self._introduce(hello)
+        while not keys.session or self._sessions.find(keys.session):
+            keys, identity = self._introduce(hello)
+        proof = handshake_proof(frame.payload, identity.encode())
+        self._sessions.greet(HostSession(keys, frame.seq, proof, self.now_us))
+        wire = self._tell_openly(frame, identity)
+        self._greeted = (frame.seq, frame.payload, wire)
+
+    def _introduce(self, hello: Hello) -> tuple[SessionKeys, Identity]:
         identity = Identity(
             VERSION,
             self._build,
@@ -284,50 +370,99 @@ class Firmware:
             self._table_crc,
             crc32(self._limits.encode()),
             1,
-            nonce,
+            os.urandom(16),
         )
-        self._greeted = (frame.seq, frame.payload, self._greet(frame, identity))
-        self._session = session
-        self._seq_in = frame.seq
-        self._answered = b""
-        self._orders.forget()
+        keys = SessionKeys.derive(
+            self._key,
+            hello.nonce,
+            identity.nonce,
+            identity.device_id,
+            self._table_crc,
+            signed=Build.UNSIGNED not in self._build,
+        )
+        return keys, identity
+
+    def _admit(self, session: HostSession, order: Auth) -> AuthAck | Breach:
+        """Give a host its role.
+
+        A controller replaces one that is gone; the therapy that this one started goes on
+        under its old lease, which nobody can renew any more.
+        """
+        if session.role is not Role.GUEST:
+            return Breach(Refusal.ROLE, session.role)
+        if order.role not in _GRANTED:
+            return Breach(Refusal.UNKNOWN, order.role)
+        role = Role(order.role)
+        if role is Role.CONTROLLER:
+            if self.therapy.leads:
+                return Breach(Refusal.BUSY, self.therapy.lease_left_ms(self.now_us))
+            self._orders.forget()
+        self._sessions.admit(session, role)
+        timeout_ms = FALLBACK_AFTER_US // 1000
+        return AuthAck(role, HEARTBEAT_MS, timeout_ms, session.proof)
+
+    # What it says --------------------------------------------------------------------------
 
     def _stop(self, frame: Frame) -> None:
         mode = frame.payload[0] if frame.payload else StopMode.GROUND
         self.therapy.stop(self.now_us, mode)
         stopped = Stopped(self.therapy.state, self.now_us)
-        self.outbox.put(Priority.STOP, self._frame(stopped, Flag.REPLY, frame.seq))
+        self.outbox.put(Priority.STOP, self._open(stopped, frame))
         self._report()
 
-    def _greet(self, frame: Frame, message: Message) -> bytes:
-        """Answer a Hello outside any session: its host will know the new one only by this."""
-        wire = self._frame(message, Flag.REPLY, frame.seq, session=0)
+    def _tell_dictionary(self, frame: Frame) -> None:
+        try:
+            asked = GetDict.decode(frame.payload)
+        except ValueError:
+            return
+        whole = dictionary.packed()
+        end = asked.offset + min(asked.length, dictionary.CHUNK)
+        chunk = DictChunk(asked.offset, len(whole), whole[asked.offset : end])
+        self._tell_openly(frame, chunk)
+
+    def _tell_openly(self, frame: Frame, message: Message) -> bytes:
+        """Answer outside any session what anybody may ask."""
+        wire = self._open(message, frame)
         self.outbox.put(Priority.ANSWER, wire)
         return wire
 
-    def _refuse(self, frame: Frame, breach: Breach) -> None:
+    def _open(self, message: Message, frame: Frame) -> bytes:
+        return encode(
+            message.number,
+            _REPLY,
+            frame.seq,
+            0,
+            self.now_us & 0xFFFFFFFF,
+            message.encode(),
+            self._table_crc,
+        )
+
+    def _refuse(self, session: HostSession, frame: Frame, breach: Breach) -> None:
         self.refused += 1
         detail = breach.detail & 0xFFFFFFFF
-        self._answer(frame, Refused(frame.number, frame.seq, breach.reason, detail))
+        refused = Refused(frame.number, frame.seq, breach.reason, detail)
+        self._answer(session, refused)
 
-    def _answer(self, frame: Frame, message: Message) -> None:
-        self._answered = self._frame(message, Flag.REPLY, frame.seq)
-        self.outbox.put(Priority.ANSWER, self._answered)
+    def _answer(self, session: HostSession, message: Message) -> None:
+        """Answer an order; the counter is the order's own."""
+        session.answer = self._sealed(session, message, _REPLY, session.received)
+        self.outbox.put(Priority.ANSWER, session.answer)
 
     def _tell(self, priority: Priority, message: Message, samples: int = 0) -> None:
         """Send what nobody asked for; without a session there is nobody to tell."""
-        if self._session:
-            self._seq_out = (self._seq_out + 1) & 0xFFFF
-            self.outbox.put(priority, self._frame(message, Flag.NONE, self._seq_out), samples)
+        for session in self._sessions.hearing:
+            session.sent += 1
+            wire = self._sealed(session, message, _NONE, session.sent)
+            self.outbox.put(priority, wire, samples)
 
-    def _frame(
-        self, message: Message, flags: Flag, seq: int, session: int | None = None
+    def _sealed(
+        self, session: HostSession, message: Message, flags: int, counter: int
     ) -> bytes:
-        return encode(
+        return session.outbound.encode(
             message.number,
             flags,
-            seq,
-            self._session if session is None else session,
+            counter,
+            session.number,
             self.now_us & 0xFFFFFFFF,
             message.encode(),
             self._table_crc,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from stimloop_hw.messages import (
+    Abort,
     Arm,
+    ArmChallenge,
+    ArmRequest,
+    ClearFault,
     Commit,
     Committed,
     GetLimits,
@@ -33,8 +38,8 @@ if TYPE_CHECKING:
 Outcome = Message | type[Status] | Breach | None
 """The answer; `Status` itself where that is the device's status; why not; nothing to say."""
 
-NEEDS_DEADLINE = frozenset({Commit.number, Start.number, Setpoint.number, Trigger.number})
-"""Orders that may raise the output, and so must not come out of some buffer seconds later."""
+CHALLENGE_US = 2_000_000
+"""How long the challenge of an Arm is good."""
 
 
 class Orders:
@@ -53,10 +58,12 @@ class Orders:
         self._front_end = front_end
         self._limits = limits
         self._staged: tuple[int, Program] | None = None
+        self._challenge: tuple[int, int] | None = None  # its number, and until when
 
     def forget(self) -> None:
-        """A new host begins: what the old one staged is void, what it started runs out."""
+        """A new controller begins: what the old one prepared is void, what it started ends."""
         self._staged = None
+        self._challenge = None
         self._therapy.abandon()
         self._front_end.halt()
 
@@ -91,6 +98,8 @@ class Orders:
                 return self._limits
             case Stage():
                 return self._stage(order)
+            case ArmRequest():
+                return self._challenge_arm(order, now_us)
             case Commit():
                 return self._commit(order, now_us)
         return self._obey_and_report(order, now_us)
@@ -99,7 +108,11 @@ class Orders:
         breach: Breach | None
         match order:
             case Arm():
-                breach = self._therapy.arm(now_us, order.program_crc)
+                breach = self._arm(order, now_us)
+            case Abort():
+                breach = self._abort(order)
+            case ClearFault():
+                breach = self._therapy.clear_fault(order.faults)
             case Start():
                 breach = self._therapy.start(now_us, order.program_crc, order.lease_ms)
             case Trigger(channel=0):
@@ -112,6 +125,28 @@ class Orders:
             case _:
                 breach = Breach(Refusal.UNKNOWN, order.number)
         return breach or Status
+
+    def _challenge_arm(self, order: ArmRequest, now_us: int) -> Outcome:
+        self._challenge = None
+        breach = self._therapy.check_arm(order.program_crc)
+        if breach is not None:
+            return breach
+        nonce = int.from_bytes(os.urandom(4), "little")
+        self._challenge = (nonce, now_us + CHALLENGE_US)
+        return ArmChallenge(nonce)
+
+    def _arm(self, order: Arm, now_us: int) -> Breach | None:
+        """A challenge is good once, and for a while."""
+        challenge, self._challenge = self._challenge, None
+        if challenge is None or challenge[0] != order.nonce or now_us > challenge[1]:
+            return Breach(Refusal.CHALLENGE, 0)
+        return self._therapy.arm(now_us, order.program_crc)
+
+    def _abort(self, order: Abort) -> Breach | None:
+        if self._staged is None or self._staged[0] != order.txn:
+            return Breach(Refusal.CRC_MISMATCH, 0)
+        self._staged = None
+        return None
 
     def _stage(self, order: Stage) -> Outcome:
         if len(order.entries) % ENTRY.size:

@@ -36,6 +36,7 @@ class Event(IntEnum):
     STOP = auto()
     STOP_RAMP = auto()
     LIMIT_BREACHED = auto()
+    CLEAR_FAULT = auto()
 
 
 _S, _E = State, Event
@@ -108,7 +109,9 @@ _ALLOWED: Mapping[State, Mapping[Event, State]] = {
         _E.STOP_RAMP: _S.RAMPING_DOWN,
         _E.LIMIT_BREACHED: _S.FAULT,
     },
+    # Only a host that names exactly the faults latched leads out of here.
     _S.FAULT: {
+        _E.CLEAR_FAULT: _S.IDLE,
         _E.HEARTBEAT: _S.FAULT,
         _E.STOP: _S.FAULT,
         _E.STOP_RAMP: _S.FAULT,

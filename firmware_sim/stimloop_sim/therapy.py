@@ -184,6 +184,10 @@ class Therapy:
             self.pulses.configure(program)
         return breach
 
+    def check_arm(self, program_crc: int) -> Breach | None:
+        """Whether this program could be armed."""
+        return self._check_crc(program_crc) or self._check(Event.ARM)
+
     def arm(self, now_us: int, program_crc: int) -> Breach | None:
         """Allow Start for a while."""
         breach = self._check_crc(program_crc) or self._move(Event.ARM)
@@ -259,6 +263,22 @@ class Therapy:
             return
         self._off(now_us)
         self._move(Event.STOP)
+
+    def clear_fault(self, faults: int) -> Breach | None:
+        """Leave FAULT, if these are the faults; what the self-test found, stays."""
+        named = faults == self.faults and not faults & Fault.SELF_TEST
+        if self.state is State.FAULT and not named:
+            return Breach(Refusal.FAULTS, self.faults)
+        breach = self._move(Event.CLEAR_FAULT)
+        if breach is None:
+            self.faults = 0
+            self.pulses.settle()
+        return breach
+
+    @property
+    def leads(self) -> bool:
+        """Whether a host leads a therapy: it started it, and its heartbeats arrive."""
+        return self._led and self.state is State.STIMULATING
 
     def abandon(self) -> None:
         """Its host is gone: what runs goes on under its lease, which nobody can renew."""

@@ -4,7 +4,14 @@ Resistor or saline loads and simulators only; never a person or an animal.
 """
 
 from stimloop_hw.blocks import Block
-from stimloop_hw.errors import LinkError, LinkLost, OrderRefused, StimloopError, WrongPeer
+from stimloop_hw.errors import (
+    LinkError,
+    LinkLost,
+    OrderRefused,
+    StimloopError,
+    WrongKey,
+    WrongPeer,
+)
 from stimloop_hw.link import Link
 
 __all__ = [
@@ -14,5 +21,6 @@ __all__ = [
     "LinkLost",
     "OrderRefused",
     "StimloopError",
+    "WrongKey",
     "WrongPeer",
 ]

@@ -5,6 +5,7 @@
     StimloopError
      ├─ LinkError            the port, the frame or the peer      (also OSError)
      │   ├─ LinkLost         it was there and is gone: unplugged, silent, not reading
+     │   ├─ WrongKey         the device does not accept our key, or we must not use it
      │   └─ WrongPeer        something else answers, or nothing that we understand
      └─ OrderRefused         the device said no                   .reason, .detail
 
@@ -29,6 +30,10 @@ class LinkError(StimloopError, OSError):
 
 class LinkLost(LinkError):
     """The device stopped answering: unplugged, switched off, or not reading."""
+
+
+class WrongKey(LinkError):
+    """The device and we do not trust each other."""
 
 
 class WrongPeer(LinkError):

@@ -2,7 +2,8 @@
 
 The class is the specification: its number, its direction, its fields and their layout. Encoder,
 decoder, documentation, C header and the table's CRC (which seeds the CRC of every frame, so
-that two ends with different tables never misread each other) are derived from it.
+that two ends with different tables never misread each other) are derived from it; so is who
+may send what, and what needs a deadline.
 
 All integers are little-endian. Units stand in the names. A number is never reused; changing a
 payload changes the table's CRC. The layouts of 01-0F, Stop and Stopped are frozen for ever,
@@ -26,6 +27,8 @@ from typing import (
     get_type_hints,
 )
 from zlib import crc32
+
+from stimloop_hw.vocabulary import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +60,8 @@ class Message:
 
     number: ClassVar[int]
     sender: ClassVar[Peer]
+    needs: ClassVar[Role]  # the least that may send it, or hear it; STRANGER: never signed
+    expires: ClassVar[bool]  # refused without a not-after time
     layout: ClassVar[struct.Struct]
     has_rest: ClassVar[bool]
     values: ClassVar[Any]  # a message's fields as a tuple, in one call
@@ -109,8 +114,23 @@ def _values_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
 
 
 @dataclass_transform(frozen_default=True)
-def message(number: int, sender: Peer) -> Callable[[type[_M]], type[_M]]:
-    """Declare a message: its number, who sends it, and from its annotations the layout."""
+def message(
+    number: int, sender: Peer, needs: Role | None = None, *, expires: bool = False
+) -> Callable[[type[_M]], type[_M]]:
+    """Declare a message: its number, who sends it, and from its annotations the layout.
+
+    Parameters
+    ----------
+    number : int
+    sender : Peer
+    needs : Role, optional
+        The least role that may send it (a host's message) or hear it (a device's). If not
+        given, a host's message is the controller's, and a device's everybody's with a session.
+    expires : bool
+        Whether it may raise the output, and so must not come out of some buffer seconds later.
+    """
+    if needs is None:
+        needs = Role.CONTROLLER if sender is Peer.HOST else Role.OBSERVER
 
     def declare(cls: type[_M]) -> type[_M]:
         if number in MESSAGES:
@@ -120,6 +140,8 @@ def message(number: int, sender: Peer) -> Callable[[type[_M]], type[_M]]:
         codes = [hints[name].__metadata__[0] for name in declared.__dataclass_fields__]
         declared.number = number
         declared.sender = sender
+        declared.needs = needs
+        declared.expires = expires
         declared.has_rest = bool(codes) and not codes[-1]
         declared.values = staticmethod(_values_of(list(declared.__dataclass_fields__)))
         declared.layout = struct.Struct("<" + "".join(codes))
@@ -129,7 +151,7 @@ def message(number: int, sender: Peer) -> Callable[[type[_M]], type[_M]]:
     return declare
 
 
-@message(0x01, Peer.HOST)
+@message(0x01, Peer.HOST, Role.STRANGER)
 class Hello(Message):
     """Opens a session; the device answers Identity."""
 
@@ -139,9 +161,9 @@ class Hello(Message):
     client: Bytes8
 
 
-@message(0x02, Peer.DEVICE)
+@message(0x02, Peer.DEVICE, Role.STRANGER)
 class Identity(Message):
-    """Who the device is. Session = CRC-32 of both nonces and the device's id."""
+    """Who the device is; both nonces and what it says here make the session's keys."""
 
     version: U8
     build: U8
@@ -155,7 +177,41 @@ class Identity(Message):
     nonce: Bytes16
 
 
-@message(0x07, Peer.HOST)
+@message(0x03, Peer.HOST, Role.GUEST)
+class Auth(Message):
+    """Proves the key and asks for a role; answered by AuthAck."""
+
+    role: U8
+
+
+@message(0x04, Peer.DEVICE, Role.GUEST)
+class AuthAck(Message):
+    """The role granted, the heartbeat it needs, and a proof of the handshake's every byte."""
+
+    role: U8
+    heartbeat_ms: U16
+    timeout_ms: U16
+    handshake: Bytes8
+
+
+@message(0x05, Peer.HOST, Role.STRANGER)
+class GetDict(Message):
+    """Asks for a part of the data dictionary; the device answers DictChunk."""
+
+    offset: U32
+    length: U8
+
+
+@message(0x06, Peer.DEVICE, Role.STRANGER)
+class DictChunk(Message):
+    """A part of the data dictionary (see `stimloop_hw.dictionary`), at most 200 bytes."""
+
+    offset: U32
+    total: U32
+    data: Rest
+
+
+@message(0x07, Peer.HOST, Role.OBSERVER)
 class GetLimits(Message):
     """Asks for the limits of one stimulation channel; the device answers Limits."""
 
@@ -206,7 +262,7 @@ class Limits(Message):
     rows: Rest
 
 
-@message(0x0E, Peer.HOST)
+@message(0x0E, Peer.HOST, Role.OBSERVER)
 class Ping(Message):
     """Asks the device for its clock; answered by Pong."""
 
@@ -224,14 +280,14 @@ class Pong(Message):
     sent_us: U64
 
 
-@message(0x10, Peer.HOST)
+@message(0x10, Peer.HOST, Role.STRANGER)
 class Stop(Message):
     """Ends the output from any state, session and sequence; answered by Stopped."""
 
     mode: U8
 
 
-@message(0x90, Peer.DEVICE)
+@message(0x90, Peer.DEVICE, Role.STRANGER)
 class Stopped(Message):
     """The output is off, or ramping down if that was asked."""
 
@@ -273,6 +329,7 @@ class Status(Message):
     received: U32
     damaged: U32
     foreign: U32
+    bad_tags: U32
     repeated: U32
     stale: U32
     refused: U32
@@ -296,7 +353,7 @@ class Staged(Message):
     entries: Rest
 
 
-@message(0x22, Peer.HOST)
+@message(0x22, Peer.HOST, expires=True)
 class Commit(Message):
     """Makes the staged program the committed one; answered by Committed."""
 
@@ -313,14 +370,36 @@ class Committed(Message):
     applied_us: U64
 
 
-@message(0x2A, Peer.HOST)
-class Arm(Message):
-    """Allows Start for two seconds; answered by Status."""
+@message(0x24, Peer.HOST)
+class Abort(Message):
+    """Forgets what is staged; answered by Status."""
+
+    txn: U16
+
+
+@message(0x28, Peer.HOST)
+class ArmRequest(Message):
+    """Asks for the challenge that Arm has to echo; the device answers ArmChallenge."""
 
     program_crc: U32
 
 
-@message(0x2B, Peer.HOST)
+@message(0x29, Peer.DEVICE)
+class ArmChallenge(Message):
+    """A number that was never used before, good for one Arm within two seconds."""
+
+    nonce: U32
+
+
+@message(0x2A, Peer.HOST, expires=True)
+class Arm(Message):
+    """Echoes the challenge, and allows Start for two seconds; answered by Status."""
+
+    program_crc: U32
+    nonce: U32
+
+
+@message(0x2B, Peer.HOST, expires=True)
 class Start(Message):
     """Starts therapy under a lease, at zero amplitude; answered by Status."""
 
@@ -328,7 +407,7 @@ class Start(Message):
     lease_ms: U32
 
 
-@message(0x2C, Peer.HOST)
+@message(0x2C, Peer.HOST, expires=True)
 class Setpoint(Message):
     """Moves amplitude and period inside the committed envelope; the latest wins, no answer."""
 
@@ -339,7 +418,14 @@ class Setpoint(Message):
     at_us: U32
 
 
-@message(0x2E, Peer.HOST)
+@message(0x2D, Peer.HOST)
+class ClearFault(Message):
+    """Leaves FAULT, if these are exactly the faults latched; answered by Status."""
+
+    faults: U32
+
+
+@message(0x2E, Peer.HOST, expires=True)
 class Trigger(Message):
     """Delivers `count` pulses of the present setpoint (triggered programs); gives Status."""
 
@@ -388,13 +474,19 @@ class Refused(Message):
     detail: U32
 
 
+def fields_of(kind: type[Message]) -> dict[str, str]:
+    """Names of a message's fields, and their types on the wire."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: hints[name].__metadata__[1] for name in kind.__dataclass_fields__}
+
+
 def canonical_text() -> str:
     """Text whose CRC-32 names this table: a line per message, sorted by number."""
     lines = []
     for number, kind in sorted(MESSAGES.items()):
-        hints = get_type_hints(kind, include_extras=True)
-        fields = " ".join(f"{n}:{hints[n].__metadata__[1]}" for n in kind.__dataclass_fields__)
-        lines.append(f"{number:02X} {kind.__name__} {kind.sender.name} {fields}\n")
+        fields = " ".join(f"{name}:{code}" for name, code in fields_of(kind).items())
+        rights = f"{kind.needs.name}{' EXPIRES' * kind.expires}"
+        lines.append(f"{number:02X} {kind.__name__} {kind.sender.name} {rights} {fields}\n")
     return "".join(lines)
 
 

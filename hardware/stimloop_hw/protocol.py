@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from inspect import getdoc
-from typing import TYPE_CHECKING, get_type_hints
+from typing import TYPE_CHECKING
 
 from stimloop_hw.framing import MAX_PAYLOAD, Flag
 from stimloop_hw.messages import (
     MESSAGES,
     TABLE_CRC,
-    Message,
     Peer,
+    fields_of,
 )
 from stimloop_hw.program import CASE, Mode, Parameter
+from stimloop_hw.seal import MAX_SIGNED_PAYLOAD, TAG_SIZE
 from stimloop_hw.vocabulary import (
     Build,
     EventCode,
     Fault,
     Refusal,
     ResetCause,
+    Role,
     SensedFlag,
     State,
     StopMode,
@@ -31,6 +33,7 @@ ENUMS: tuple[type[IntEnum | IntFlag], ...] = (
     Flag,
     Build,
     ResetCause,
+    Role,
     State,
     StopMode,
     SensedFlag,
@@ -52,11 +55,6 @@ _C_TYPE = {
 }
 
 
-def _fields(kind: type[Message]) -> list[tuple[str, str]]:
-    hints = get_type_hints(kind, include_extras=True)
-    return [(name, hints[name].__metadata__[1]) for name in kind.__dataclass_fields__]
-
-
 def markdown() -> str:
     """Protocol page of the documentation."""
     lines = [
@@ -64,20 +62,26 @@ def markdown() -> str:
         "",
         "Printed by `stimloop protocol --markdown` from the message table; a test keeps them",
         "equal. Frame layout, sequence and CRC: `hardware/stimloop_hw/framing.py`. Integers",
-        "are little-endian, the unit stands in each name. This release is **unsigned**: SL1",
-        "without keys protects against damage, not against an attacker.",
+        "are little-endian, the unit stands in each name. Keys, counter and tag of signed",
+        "frames: `hardware/stimloop_hw/seal.py`. SL1 authenticates, it does not encrypt.",
         "",
-        f"Message table CRC-32: `{TABLE_CRC:08X}`. Payload: at most {MAX_PAYLOAD} bytes.",
+        "*role* is the least that may send a host's message, or hear a device's; what is a",
+        "stranger's is never signed, everything else always (but in an unsigned build).",
+        "*not after*: refused without a deadline.",
         "",
-        "| no. | message | from | bytes | payload | meaning |",
-        "|---|---|---|---|---|---|",
+        f"Message table CRC-32: `{TABLE_CRC:08X}`. Payload: at most {MAX_PAYLOAD} bytes,",
+        f"{MAX_SIGNED_PAYLOAD} if signed.",
+        "",
+        "| no. | message | from | role | not after | bytes | payload | meaning |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for number, kind in sorted(MESSAGES.items()):
-        payload = ", ".join(f"{name} {code}" for name, code in _fields(kind)) or "-"
+        payload = ", ".join(f"{name} {code}" for name, code in fields_of(kind).items()) or "-"
         size = f"{kind.layout.size}{'+' if kind.has_rest else ''}"
         summary = (getdoc(kind) or "").splitlines()[0]
         lines.append(
-            f"| {number:02X} | {kind.__name__} | {kind.sender.name.lower()} | {size} "
+            f"| {number:02X} | {kind.__name__} | {kind.sender.name.lower()} "
+            f"| {kind.needs.name.lower()} | {'yes' if kind.expires else '-'} | {size} "
             f"| {payload} | {summary} |"
         )
     for enum in ENUMS:
@@ -97,6 +101,8 @@ def c_header() -> str:
         "",
         f"#define SL1_TABLE_CRC 0x{TABLE_CRC:08X}u",
         f"#define SL1_MAX_PAYLOAD {MAX_PAYLOAD}",
+        f"#define SL1_MAX_SIGNED_PAYLOAD {MAX_SIGNED_PAYLOAD}",
+        f"#define SL1_TAG_SIZE {TAG_SIZE}",
         f"#define SL1_CASE 0x{CASE:04X}",
         "",
     ]
@@ -109,7 +115,9 @@ def c_header() -> str:
         name = kind.__name__
         sender = "host" if kind.sender is Peer.HOST else "device"
         lines.append(f"#define SL1_{name.upper()} 0x{number:02X} /* {sender} */")
-        members = [_c_member(field, code) for field, code in _fields(kind) if code != "bytes"]
+        members = [
+            _c_member(field, code) for field, code in fields_of(kind).items() if code != "bytes"
+        ]
         if members:
             lines.append("#pragma pack(push, 1)")
             lines.append("typedef struct {")

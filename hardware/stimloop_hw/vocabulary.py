@@ -30,6 +30,16 @@ class State(IntEnum):
 
 
 @unique
+class Role(IntEnum):
+    """What a host may do; each message names the least role that may send it."""
+
+    STRANGER = 0  # anybody: no session, no key
+    GUEST = 1  # after Hello: may prove the key with Auth, and no more
+    OBSERVER = 2  # hears everything, changes nothing
+    CONTROLLER = 3  # one at a time
+
+
+@unique
 class StopMode(IntEnum):
     """How a Stop ends the output."""
 
@@ -52,12 +62,20 @@ class Build(IntFlag):
     SIMULATED = 4
     RECORDING = 8
 
+    @property
+    def authentication(self) -> str:
+        """What protects the link, in words for people."""
+        if Build.UNSIGNED in self:
+            return "UNSIGNED"
+        return "DEVELOPMENT KEY" if Build.DEVKEY in self else "signed"
+
 
 class SensedFlag(IntFlag):
     """What a block of samples went through."""
 
     STIM = 1
     SATURATED = 2
+    GAP = 4  # the device had to drop stream frames since the block before
 
 
 class Fault(IntFlag):
@@ -75,6 +93,7 @@ class EventCode(IntEnum):
     FAULT = 1  # the faults latched
     SAMPLES_DROPPED = 2  # samples that the full stream queue has lost so far
     SENSING_ENDED = 3  # index behind the last sample: a recording has no more
+    BAD_TAGS = 16  # bad tags since power-on; signed traffic is ignored for a while
 
 
 @unique
@@ -96,6 +115,12 @@ class Refusal(IntEnum):
     MISSING = 13  # the parameter's number
     TIMING = 14  # the shortest period that fits, µs
     VERSION = 15  # the version the device speaks
+    BUSY = 32  # what is left of the present controller's lease, ms
+    ROLE = 33  # the host's role
+    KEY = 34  # nothing: whoever does not hold the key is told no more
+    LOCKED = 35  # for how long signed traffic is still ignored, ms
+    CHALLENGE = 36  # nothing
+    FAULTS = 37  # the faults that are latched
     CONTACT_CURRENT = 48  # the current asked of one contact, µA
     SHARES = 49  # the number of the pole's parameter
     COMPLIANCE = 50  # the voltage it takes, mV
@@ -124,6 +149,15 @@ class Refusal(IntEnum):
 
 def _state_name(detail: int) -> str:
     return State(detail).name if detail in State.__members__.values() else str(detail)
+
+
+def _role_name(detail: int) -> str:
+    known = {r.value: r.name.lower() for r in Role}
+    return f"a host of role {known.get(detail, detail)}"
+
+
+def _fault_names(detail: int) -> str:
+    return ", ".join(f.name for f in Fault(detail) if f.name) or "none"
 
 
 def _parameter_name(detail: int) -> str:
@@ -162,6 +196,19 @@ _REFUSAL_TEXT: dict[Refusal, Callable[[int], str]] = {
     Refusal.MALFORMED: lambda d: f"{d} bytes do not fit the message; match both ends' tables",
     Refusal.MISSING: lambda d: f"{_parameter_name(d)} is missing; stage the whole program",
     Refusal.TIMING: lambda d: f"the pulse does not fit its period; {d} µs is the shortest",
+    Refusal.VERSION: lambda d: f"it speaks SL1 version {d} only; use a matching release",
+    Refusal.BUSY: lambda d: (
+        f"another controller leads a running therapy (its lease ends in {d} ms); stop it, or "
+        "join as an observer"
+    ),
+    Refusal.ROLE: lambda d: f"{_role_name(d)} may not do that; open the session as controller",
+    Refusal.KEY: lambda _: "it does not accept this key; give its own with --key FILE",
+    Refusal.LOCKED: lambda d: f"too many frames had bad tags; it listens again in {d} ms",
+    Refusal.CHALLENGE: lambda _: "the challenge is not the latest or is over; arm again",
+    Refusal.FAULTS: lambda d: (
+        f"the latched faults are {_fault_names(d)}; name exactly these, and power-cycle a "
+        "device whose self-test failed"
+    ),
     Refusal.CONTACT_CURRENT: lambda d: (
         f"{d} µA are more than one contact may carry; lower the amplitude or spread it"
     ),
@@ -178,5 +225,4 @@ _REFUSAL_TEXT: dict[Refusal, Callable[[int], str]] = {
     Refusal.RAMP: lambda d: (
         f"its soft start or stop is faster than the slew; take at least {d} ms"
     ),
-    Refusal.VERSION: lambda d: f"it speaks SL1 version {d} only; use a matching release",
 }

@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, metavar="DIR", help="becomes the record")
 
     _device(add(commands.status, json=True))
-    _device(add(commands.stop))
+    _device(add(commands.stop), key="not needed, and not read: anybody may stop")
     add(commands.devices, json=True)
 
     sub = add(commands.detect, json=True)
@@ -146,13 +146,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _device(sub: argparse.ArgumentParser) -> None:
+def _device(
+    sub: argparse.ArgumentParser,
+    key: str = "the device's key, 64 hexadecimal digits (or STIMLOOP_KEY); "
+    "default: the public development key of simulators",
+) -> None:
     sub.add_argument(
         "--device",
         required=True,
         metavar="URL",
         help="/dev/ttyACM0, socket://HOST:PORT, sim://dbs?patient=NAME&seed=N, …",
     )
+    sub.add_argument("--key", type=Path, metavar="FILE", help=key)
 
 
 def _positive(text: str) -> float:

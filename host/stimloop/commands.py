@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
     from stimloop.record import Record
     from stimloop.run import run_session
     from stimloop.summary import summarize
+    from stimloop_hw.keys import find_key
 
     prescription = prescriptions.load(options.prescription)
     with console.progress() as progress:
@@ -62,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
         directory = run_session(
             prescription,
             options.device,
+            key=find_key(options.key),
             seconds=options.seconds,
             directory=options.out,
             on_progress=lambda done: progress.update(task, completed=done),
@@ -81,8 +83,9 @@ def run(options: argparse.Namespace) -> int:
 def status(options: argparse.Namespace) -> int:
     """What a device says of itself."""
     from stimloop.devices import describe
+    from stimloop_hw.keys import find_key
 
-    values = describe(options.device)
+    values = describe(options.device, find_key(options.key))
     if options.json:
         console.print_json(values)
     else:

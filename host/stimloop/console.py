@@ -27,6 +27,7 @@ ROWS: Sequence[tuple[str, str, str]] = (
     ("teed_uw", "TEED", "µW"),
     ("teed_relative", "TEED / continuous", ""),
     ("peak_hz", "beta peak", "Hz"),
+    ("authentication", "authentication", ""),
     ("seconds", "therapy", "s"),
     ("samples", "samples", ""),
     ("lost_samples", "lost samples", ""),

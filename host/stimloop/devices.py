@@ -9,8 +9,9 @@ from typing import Any
 from serial.tools import list_ports
 
 from stimloop_hw import Link
+from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.ports import DRIVERS
-from stimloop_hw.vocabulary import Build, Fault, State
+from stimloop_hw.vocabulary import Build, Fault, Role, State
 
 
 def available() -> dict[str, list[str]]:
@@ -29,31 +30,34 @@ def _profiles() -> list[str]:
     return [f"sim://{name}" for name in answer.stdout.split()]
 
 
-def describe(url: str) -> dict[str, Any]:
+def describe(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
     """Ask a device what it is and what it is doing.
 
-    Asking opens a session, so a session of another program loses its lease.
+    Asking is an observer's: a therapy under way does not notice.
 
     Parameters
     ----------
     url : str
+    key : bytes
+        Pre-shared, 32 bytes.
 
     Returns
     -------
     dict
-        ``state, t_us, setpoint_ua, amplitude_ua, delivered_ua, pulses, delivered_nc, net_fc,
-        lease_left_ms, faults, identity``.
+        ``state, authentication, t_us, setpoint_ua, amplitude_ua, delivered_ua, pulses,
+        delivered_nc, net_fc, lease_left_ms, faults, identity``.
 
     Raises
     ------
     LinkError
-        If it does not answer.
+        If it does not answer, or does not accept the key.
     """
-    with Link.open(url) as link:
-        identity = link.hello()
+    with Link.open(url, key=key) as link:
+        identity = link.hello(Role.OBSERVER)
         status = link.status()
     return {
         "state": State(status.state).name,
+        "authentication": Build(identity.build).authentication,
         "t_us": status.t_us,
         "setpoint_ua": status.setpoint_ua,
         "amplitude_ua": status.amplitude_ua,

@@ -116,6 +116,7 @@ def write_report(
         arms=arms,
         rows=_rows(arms),
         simulated=any(arm.simulated for arm in arms),
+        authentication=", ".join(sorted({arm.summary.authentication for arm in arms})),
     )
     try:
         Path(path).write_text(page, "utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from stimloop.programming import program_device
 from stimloop.recorder import Recorder
 from stimloop.session import Session
 from stimloop_hw import Link, StimloopError
+from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import Status
 from stimloop_hw.vocabulary import Build, State, StopMode
 
@@ -43,6 +45,7 @@ def run_session(
     prescription: Prescription,
     url: str,
     *,
+    key: bytes = DEVELOPMENT_KEY,
     seconds: float | None = None,
     directory: Path | str | None = None,
     on_progress: Callable[[float], None] | None = None,
@@ -54,6 +57,9 @@ def run_session(
     prescription : Prescription
     url : str
         ``[DRIVER+]URL`` of the device.
+    key : bytes
+        The device's pre-shared key, 32 bytes (see `stimloop_hw.keys`). The default is public
+        and opens simulators only.
     seconds : float, optional
         Length of the therapy, threshold capture not counted, > 0. If not given: until a
         recording ends, `SIMULATED_S` on a simulated patient, without end on hardware.
@@ -70,7 +76,8 @@ def run_session(
     Raises
     ------
     LinkError
-        If the device cannot be reached, is another one, or is lost on the way.
+        If the device cannot be reached, does not accept the key, is another one, or is lost
+        on the way.
     PrescriptionError
         If the device's limits do not allow the prescription; nothing was sent then.
     OrderRefused
@@ -86,7 +93,7 @@ def run_session(
     if not prescription.source or prescriptions.loads(prescription.source) != prescription:
         raise PrescriptionError((_CHANGED,))
     directory = fresh_directory() if directory is None else Path(directory)
-    with Link.open(url) as link:
+    with Link.open(url, key=key) as link:
         identity = link.hello()
         limits = link.limits()
         prescription.check(limits)
@@ -102,6 +109,8 @@ def run_session(
             "tick_us": tick_us,
             "rate_hz": limits.sense_rate_hz,
             "channels": 1,
+            # How "utc" may be laid on the device's time; no decision knows it.
+            "clock": asdict(link.clock.estimate),
         }
         build = Build(identity.build)
         if seconds is None and Build.SIMULATED in build and Build.RECORDING not in build:

@@ -34,8 +34,8 @@ class Summary:
     ----------
     record : str
         Directory of the record.
-    unsigned : bool
-        Whether the device took and gave messages without a signature.
+    authentication : str
+        What protected the link: ``signed``, ``DEVELOPMENT KEY`` (public) or ``UNSIGNED``.
     seconds, capture_seconds : float
         Length of the therapy part and of what was sensed before it, lost samples included, s.
     samples, lost_samples : int
@@ -83,7 +83,7 @@ class Summary:
     """
 
     record: str
-    unsigned: bool
+    authentication: str
     seconds: float
     capture_seconds: float
     samples: int
@@ -139,7 +139,7 @@ def summarize(record: Record, *, burst_threshold_uv: float | None = None) -> Sum
     samples = int(counts[started:].sum())
     return Summary(
         record=str(record.directory),
-        unsigned=bool(record.session["identity"]["build"] & Build.UNSIGNED),
+        authentication=Build(record.session["identity"]["build"]).authentication,
         seconds=float((counts + lost)[started:].sum() / rate_hz),
         capture_seconds=float((counts + lost)[:started].sum() / rate_hz),
         samples=samples,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stimloop_hw.keys import find_key
 from stimloop_hw.link import Link
 from stimloop_hw.program import CASE, Mode, Program
 
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def link(device_url: str) -> Iterator[Link]:
+def key() -> bytes:
+    """The device's key: STIMLOOP_KEY, or the simulator's public one."""
+    return find_key(None)
+
+
+@pytest.fixture
+def link(device_url: str, key: bytes) -> Iterator[Link]:
     """A session with the device; its output is off before and after."""
-    with Link.open(device_url) as opened:
+    with Link.open(device_url, key=key) as opened:
         opened.hello()
         opened.stop()
         yield opened

@@ -13,6 +13,8 @@ from stimloop_hw.link import Link
 from stimloop_hw.messages import (
     TABLE_CRC,
     Arm,
+    ArmChallenge,
+    ArmRequest,
     Commit,
     Committed,
     GetLimits,
@@ -27,7 +29,7 @@ from stimloop_hw.messages import (
     Start,
     Status,
 )
-from stimloop_hw.vocabulary import Refusal, State, StopMode
+from stimloop_hw.vocabulary import Refusal, Role, State, StopMode
 
 if TYPE_CHECKING:
     from stimloop_hw.program import Program
@@ -164,7 +166,7 @@ def test_a_setpoint_is_delivered_as_ordered_and_its_charge_is_counted(
 
 def test_nothing_starts_without_the_whole_sequence(link: Link, program: Program) -> None:
     crc = program.crc()
-    for order in (Arm(crc), Start(crc, LEASE_MS)):
+    for order in (ArmRequest(crc), Arm(crc, 0), Start(crc, LEASE_MS)):
         with pytest.raises(OrderRefused):
             link.request(order, Status, link.t_us + 1_000_000)
     commit(link, program)
@@ -172,13 +174,18 @@ def test_nothing_starts_without_the_whole_sequence(link: Link, program: Program)
         link.request(Start(crc, LEASE_MS), Status, link.t_us + 1_000_000)
     assert no.value.reason == Refusal.WRONG_STATE
     with pytest.raises(OrderRefused) as no:
-        link.request(Arm(crc ^ 1), Status)
+        link.request(ArmRequest(crc ^ 1), ArmChallenge)
     assert no.value.reason == Refusal.CRC_MISMATCH
+    challenge = link.request(ArmRequest(crc), ArmChallenge)
+    with pytest.raises(OrderRefused) as no:
+        link.request(Arm(crc, challenge.nonce ^ 1), Status, link.t_us + 1_000_000)
+    assert no.value.reason == Refusal.CHALLENGE
 
 
 def test_a_stale_start_is_refused(link: Link, program: Program) -> None:
     commit(link, program)
-    link.request(Arm(program.crc()), Status)
+    challenge = link.request(ArmRequest(program.crc()), ArmChallenge)
+    link.request(Arm(program.crc(), challenge.nonce), Status, link.t_us + 1_000_000)
     with pytest.raises(OrderRefused) as no:
         link.request(Start(program.crc(), LEASE_MS), Status, link.t_us - 1)
     assert no.value.reason == Refusal.EXPIRED
@@ -259,8 +266,16 @@ def test_a_heartbeat_recovers_hold(link: Link, program: Program) -> None:
     assert alive(link).state == State.STIMULATING
 
 
-def test_a_new_host_cannot_keep_an_old_lease_alive(link: Link, program: Program) -> None:
+def test_a_new_host_cannot_keep_an_old_lease_alive(
+    link: Link, program: Program, key: bytes
+) -> None:
     deliver(link, program)
+    with pytest.raises(OrderRefused) as no:
+        link.hello()
+    assert no.value.reason == Refusal.BUSY
+    stranger = Link(link.port, "the same wire", key=key)
+    stranger.hello(Role.OBSERVER)
+    silent_until(stranger, State.HOLD, stranger.t_us + 400_000)
     link.hello()
     latest_us = link.t_us + (LEASE_MS + 250 + MARGIN_MS) * 1000
     while (status := alive(link)).state != State.IDLE:

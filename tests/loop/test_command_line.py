@@ -150,7 +150,56 @@ def test_status_says_what_the_device_is_and_does(capsys: pytest.CaptureFixture[s
     values = call_json(capsys, "status", "--device", "sim://dbs")
     assert values["state"] == "IDLE"
     assert values["amplitude_ua"] == 0
-    assert "unsigned" in values["identity"]["build"]
+    assert values["authentication"] == "DEVELOPMENT KEY"
+    assert "devkey" in values["identity"]["build"]
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "device.key"
+    path.write_text(bytes(range(32)).hex(), "ascii")
+    path.chmod(0o600)
+    return path
+
+
+def test_a_key_comes_from_a_file_or_the_environment(
+    key_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sim://dbs?key={key_file}"
+    values = call_json(capsys, "status", "--device", url, "--key", str(key_file))
+    assert values["authentication"] == "signed"
+    monkeypatch.setenv("STIMLOOP_KEY", bytes(range(32)).hex())
+    assert call_json(capsys, "status", "--device", url) == values
+    monkeypatch.delenv("STIMLOOP_KEY")
+    status, out, err = call(capsys, "status", "--device", url)
+    assert (status, out) == (1, "")
+    assert "does not accept this key" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_stop_reads_no_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(
+        capsys, "stop", "--device", "sim://dbs", "--key", str(tmp_path / "lost.key")
+    )
+    assert status == 0
+    assert out.startswith("stopped: IDLE")
+
+
+def test_a_run_says_what_protected_the_link_and_how_well_the_clocks_are_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], prescription_file: Callable[..., Path]
+) -> None:
+    out = str(tmp_path / "record")
+    status, told, _ = call(
+        capsys, "run", str(prescription_file()), "--device", "sim://dbs", "--seconds", "1",
+        "--out", out,
+    )  # fmt: skip
+    assert status == 0
+    assert "DEVELOPMENT KEY" in told
+    clock = json.loads((tmp_path / "record" / "session.json").read_text("utf-8"))["clock"]
+    assert 0 < clock["bound_us"] < 1e6
+    assert call(capsys, "report", out)[0] == 0
+    page = (tmp_path / "record" / "report.html").read_text("utf-8")
+    assert "Link: DEVELOPMENT KEY." in page
 
 
 def test_devices_lists_ports_profiles_and_drivers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,6 +268,9 @@ def test_too_much_charge_is_refused_with_the_charge_asked_and_allowed(
         ("sim://dbs?seed=x", "whole number"),
         ("sim://dbs?recording=/nowhere.npy&rate=1000", "/nowhere.npy"),
         ("sim://dbs?fs=300", "250, 500, 1000"),
+        ("sim://dbs?key=/nowhere.key", "the key file /nowhere.key cannot be read"),
+        ("sim://dbs?build=odd", "use build=signed or build=unsigned"),
+        ("sim://dbs?build=unsigned&key=x", "key= protects nothing"),
         ("/dev/nowhere", "cannot open /dev/nowhere"),
         ("pulsepal+/dev/ttyACM0", "driver 'pulsepal' is unknown"),
         ("nonsense://x", "nonsense"),

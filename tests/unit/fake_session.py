@@ -116,6 +116,7 @@ def status(t_us: int, pulses: int, amplitude_ua: int) -> Status:
         received=0,
         damaged=0,
         foreign=0,
+        bad_tags=0,
         repeated=0,
         stale=0,
         refused=0,

@@ -18,14 +18,18 @@ from stimloop_hw.framing import PANIC, Flag, encode
 from stimloop_hw.messages import (
     MESSAGES,
     TABLE_CRC,
+    Abort,
     Arm,
+    ArmChallenge,
+    ArmRequest,
+    Auth,
+    AuthAck,
     Commit,
     Committed,
     Event,
     GetLimits,
     Heartbeat,
     Hello,
-    Identity,
     Limits,
     Message,
     Peer,
@@ -44,7 +48,7 @@ from stimloop_hw.messages import (
     Trigger,
 )
 from stimloop_hw.program import ENTRY, Parameter
-from stimloop_hw.vocabulary import Build, EventCode, Refusal, State, StopMode
+from stimloop_hw.vocabulary import Build, EventCode, Refusal, Role, State, StopMode
 from stimloop_sim.bench import Bench
 from stimloop_sim.states import DELIVERING
 
@@ -64,7 +68,7 @@ def test_the_device_introduces_itself_with_its_limits_and_its_table() -> None:
     hand = Hand(power_on())
     identity = hand.hello()
     assert identity.model == b"SIM-DBS".ljust(16, b"\0")
-    assert identity.build == Build.UNSIGNED | Build.SIMULATED
+    assert identity.build == Build.DEVKEY | Build.SIMULATED
     assert identity.table_crc == TABLE_CRC
     limits = hand.ask(GetLimits(0), Limits)
     assert identity.limits_crc == crc32(limits.encode())
@@ -105,13 +109,11 @@ def test_a_host_of_another_version_ends_nobodys_session() -> None:
 
 def test_a_repeated_hello_is_answered_again_and_its_session_lives_on() -> None:
     hand = Hand(power_on())
-    wire = hand.framed(Hello(1, 1, NONCE, b"by hand."), session=0)
-    (first,) = hand.exchange(wire)
+    first = hand.greet()
+    wire = hand.framed(Hello(1, 1, NONCE, b"by hand."), session=0, seq=hand.seq)
     hand.firmware.advance(20)
-    (second,) = hand.exchange(wire)
-    assert isinstance(first, Identity)
-    assert second == first
-    hand.session = crc32(NONCE + first.nonce + first.device_id.to_bytes(8, "little"))
+    assert hand.exchange(wire) == [first]
+    hand.ask(Auth(Role.CONTROLLER), AuthAck)
     hand.ask(Ping(1, 2), Pong)
     assert hand.exchange(wire) == [first]
     hand.ask(Ping(3, 4), Pong)
@@ -129,6 +131,7 @@ def test_a_frame_of_a_foreign_session_is_dropped_and_counted(session: int) -> No
 
 def test_a_new_hello_cannot_keep_an_old_lease_alive() -> None:
     hand = Hand.delivering(1000)
+    hand.advance_ms(160)
     hand.hello(b"another host....")
     begun_us = hand.firmware.now_us
     while hand.state is not State.IDLE:
@@ -146,6 +149,7 @@ def test_a_new_hello_cannot_keep_an_old_lease_alive() -> None:
 
 def test_a_new_host_cannot_steer_a_therapy_that_it_did_not_start_but_can_stop_it() -> None:
     hand = Hand.delivering(1000)
+    hand.advance_ms(160)
     hand.hello(b"another host....")
     refused = hand.setpoint(1500)
     assert refused is not None
@@ -159,7 +163,7 @@ def test_a_new_host_cannot_steer_a_therapy_that_it_did_not_start_but_can_stop_it
 def test_a_repeated_order_is_answered_again_and_executed_once() -> None:
     hand = Hand.linked()
     hand.configure()
-    hand.ask(Arm(PROGRAM.crc()), Status)
+    hand.arm()
     wire = hand.framed(Start(PROGRAM.crc(), LEASE_MS))
     first = hand.exchange(wire)
     hand.advance_ms(100)
@@ -180,7 +184,7 @@ def test_a_repeated_trigger_delivers_its_pulses_once() -> None:
 
 def test_a_repeated_refusal_is_the_same_refusal_and_counts_once() -> None:
     hand = Hand.linked()
-    wire = hand.framed(Arm(1))
+    wire = hand.framed(ArmRequest(1))
     first = hand.exchange(wire)
     assert [type(m) for m in first] == [Refused]
     assert hand.exchange(wire) == first
@@ -213,11 +217,11 @@ def test_a_sequence_that_has_wrapped_is_no_repetition() -> None:
     hand.ask(STREAM, Status)
     stamp = hand.seq
     for step in (0x5000, 0x5000, 0x5000):
-        hand.seq = (hand.seq + step) & 0xFFFF
+        hand.seq += step
         assert hand.heartbeat() is None
-    hand.seq = (stamp - 1) & 0xFFFF
+    hand.seq = stamp + 0x10000 - 1
     assert isinstance(hand.ask(Ping(7, 8), Pong), Pong)
-    assert hand.seq == stamp
+    assert hand.seq & 0xFFFF == stamp
     assert hand.firmware.repeated == 0
 
 
@@ -256,14 +260,12 @@ def test_a_deadline_in_the_far_future_is_none() -> None:
 
 @pytest.mark.parametrize(
     "order",
-    [Commit(1, 0), Start(0, 2000), Setpoint(1, 0, 0, 10_000, 0), Trigger(0, 1, 0)],
+    [Commit(1, 0), Arm(0, 0), Start(0, 2000), Setpoint(1, 0, 0, 10_000, 0), Trigger(0, 1, 0)],
     ids=lambda order: type(order).__name__,
 )
 def test_an_order_that_raises_the_output_needs_a_deadline(order: Message) -> None:
     hand = Hand.linked()
-    hand.seq += 1
-    wire = encode(order.number, Flag.NONE, hand.seq, hand.session, 0, order.encode(), TABLE_CRC)
-    (refused,) = hand.exchange(wire)
+    (refused,) = hand.exchange(hand.raw(order.number, order.encode()))
     assert isinstance(refused, Refused)
     assert refused.reason == Refusal.EXPIRED
 
@@ -289,21 +291,11 @@ def test_unknown_device_side_and_malformed_messages_are_refused() -> None:
     for number, payload, reason in (
         (0x55, b"", Refusal.UNKNOWN),
         (Status.number, bytes(Status.layout.size), Refusal.UNKNOWN),
-        (Arm.number, b"123", Refusal.MALFORMED),
+        (Abort.number, b"123", Refusal.MALFORMED),
     ):
-        hand.seq += 1
-        wire = encode(number, 0, hand.seq, hand.session, 0, payload, TABLE_CRC)
-        (refused,) = hand.exchange(wire)
+        (refused,) = hand.exchange(hand.raw(number, payload))
         assert isinstance(refused, Refused)
         assert (refused.order, refused.seq, refused.reason) == (number, hand.seq, reason)
-
-
-def test_a_signed_frame_is_foreign_to_an_unsigned_device() -> None:
-    hand = Hand.linked()
-    order = Ping(1, 2)
-    wire = encode(order.number, Flag.SIGNED, 2, hand.session, 0, order.encode(), TABLE_CRC)
-    assert hand.exchange(wire) == []
-    assert hand.firmware.foreign == 1
 
 
 def test_every_parameter_of_a_program_is_needed() -> None:
@@ -411,12 +403,10 @@ def test_two_panics_or_three_spread_out_do_not_stop() -> None:
 
 def test_a_panic_wins_over_orders_that_arrive_with_it() -> None:
     hand = Hand.linked()
-    crc = PROGRAM.crc()
-    wire = b"".join(
-        hand.framed(order)
-        for order in (Stage(1, PROGRAM.entries()), Commit(1, crc), Arm(crc), Start(crc, 2000))
-    )
-    hand.exchange(wire + 3 * PANIC)
+    hand.configure()
+    hand.arm()
+    wire = hand.framed(Start(PROGRAM.crc(), LEASE_MS))
+    hand.exchange(3 * PANIC + wire + 3 * PANIC)
     assert hand.state is State.IDLE
 
 
@@ -576,11 +566,15 @@ class WhateverArrives(RuleBasedStateMachine):
 
     @rule(program=programs(DBS))
     def whole_start_sequence(self, program: Program) -> None:
-        crc = program.crc()
-        for order in (Stage(1, program.entries()), Commit(1, crc), Arm(crc), Start(crc, 1000)):
-            answers = self.hand.exchange(self.hand.framed(order))
-            if any(isinstance(m, Committed) for m in answers):
-                self.program = program
+        crc, nonce = program.crc(), 0
+        for order in (Stage(1, program.entries()), Commit(1, crc), ArmRequest(crc)):
+            for answer in self.hand.exchange(self.hand.framed(order)):
+                if isinstance(answer, Committed):
+                    self.program = program
+                if isinstance(answer, ArmChallenge):
+                    nonce = answer.nonce
+        self.hand.exchange(self.hand.framed(Arm(crc, nonce)))
+        self.hand.exchange(self.hand.framed(Start(crc, 1000)))
         if self.hand.state is State.STIMULATING:
             self.stopped_at = None
 
@@ -624,7 +618,8 @@ class WhateverArrives(RuleBasedStateMachine):
     def any_order(self, order: Message, *, expires: bool) -> None:
         if isinstance(order, Hello):
             order = replace(order, version_min=1, version_max=1)
-            self.hand.hello(order.nonce)
+            if not self.hand.firmware.therapy.leads:
+                self.hand.hello(order.nonce)
             return
         expires_us = self.hand.firmware.now_us + 1000 if expires else None
         self.send(self.hand.framed(order, expires_us=expires_us))
@@ -637,9 +632,12 @@ class WhateverArrives(RuleBasedStateMachine):
 
     @rule(number=st.integers(0x11, 0xFF), payload=st.binary(max_size=30), session=st.booleans())
     def any_intact_frame(self, number: int, payload: bytes, *, session: bool) -> None:
-        self.hand.seq = (self.hand.seq + 1) & 0xFFFF
-        named = self.hand.session if session else 1
-        self.send(encode(number, 0, self.hand.seq, named, 0, payload, TABLE_CRC))
+        signed = self.hand.raw(number, payload)
+        self.send(
+            signed
+            if session
+            else encode(number, 0, self.hand.seq & 0xFFFF, 1, 0, payload, TABLE_CRC)
+        )
 
     @rule(noise=st.binary(max_size=300))
     def garbage(self, noise: bytes) -> None:

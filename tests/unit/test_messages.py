@@ -15,6 +15,10 @@ from stimloop_hw.messages import (
     TABLE_CRC,
     U8,
     U16,
+    Auth,
+    AuthAck,
+    DictChunk,
+    GetDict,
     GetLimits,
     Hello,
     Identity,
@@ -46,6 +50,10 @@ FROZEN: list[Message] = [
         boot=0x2B2A2928,
         nonce=bytes(range(44, 60)),
     ),
+    Auth(role=0x01),
+    AuthAck(0x01, 0x0302, 0x0504, bytes(range(6, 14))),
+    GetDict(offset=0x04030201, length=0x05),
+    DictChunk(0x04030201, 0x08070605, b"\x09"),
     GetLimits(channel=0x01),
     Limits(
         channel=0x01,
@@ -91,6 +99,10 @@ FROZEN: list[Message] = [
 FROZEN_NUMBERS = {
     Hello: 0x01,
     Identity: 0x02,
+    Auth: 0x03,
+    AuthAck: 0x04,
+    GetDict: 0x05,
+    DictChunk: 0x06,
     GetLimits: 0x07,
     Limits: 0x08,
     Ping: 0x0E,
@@ -101,6 +113,10 @@ FROZEN_NUMBERS = {
 FROZEN_SIZES = {
     Hello: 26,
     Identity: 59,
+    Auth: 1,
+    AuthAck: 13,
+    GetDict: 5,
+    DictChunk: 9,
     GetLimits: 1,
     Limits: 81,
     Ping: 12,
@@ -174,7 +190,8 @@ def test_the_tables_crc_names_its_canonical_text() -> None:
     lines = canonical_text().splitlines()
     assert len(lines) == len(MESSAGES)
     assert lines == sorted(lines)
-    assert "10 Stop HOST mode:u8" in lines
+    assert "10 Stop HOST STRANGER mode:u8" in lines
+    assert "2B Start HOST CONTROLLER EXPIRES program_crc:u32 lease_ms:u32" in lines
 
 
 def test_a_changed_field_changes_the_tables_crc(monkeypatch: pytest.MonkeyPatch) -> None:

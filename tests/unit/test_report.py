@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-NOTICE = "Research and bench use only. Not a medical device. Link unsigned."
+NOTICE = "Research and bench use only. Not a medical device. Link: UNSIGNED."
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stimloop_hw.errors import LinkLost
+from stimloop_hw.errors import LinkLost, WrongKey
 from stimloop_hw.link import Link
-from stimloop_hw.vocabulary import State
+from stimloop_hw.vocabulary import Build, State
 from stimloop_sim.__main__ import main
 
 if TYPE_CHECKING:
@@ -54,6 +54,22 @@ def while_samples_come(link: Link) -> None:
 def ends(process: subprocess.Popen[str]) -> int:
     process.send_signal(signal.SIGTERM)
     return process.wait(START_S)
+
+
+@pytest.mark.parametrize("query", ["dbs", "dbs?seed=2"])
+def test_a_simulated_device_may_have_a_key_of_its_own_or_none(
+    query: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "device & key"
+    path.write_text(bytes(range(32)).hex(), "ascii")
+    path.chmod(0o600)
+    with device(query, "--key", str(path)) as (_, name):
+        with Link.open(name, key=bytes(range(32))) as link:
+            assert Build(link.hello().build).authentication == "signed"
+        with Link.open(name) as link, pytest.raises(WrongKey):
+            link.hello()
+    with device(query, "--unsigned") as (_, name), Link.open(name) as link:
+        assert Build(link.hello().build).authentication == "UNSIGNED"
 
 
 @pytest.mark.parametrize(("query", "fs_hz", "block"), [("", 250, 5), ("?fs=1000", 1000, 20)])

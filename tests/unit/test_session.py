@@ -70,6 +70,7 @@ STATUS = Status(
     received=0,
     damaged=0,
     foreign=0,
+    bad_tags=0,
     repeated=0,
     stale=0,
     refused=0,

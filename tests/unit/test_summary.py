@@ -28,9 +28,9 @@ def summary(record: Record) -> Summary:
     return summarize(record)
 
 
-def test_it_is_json_and_marked_unsigned(record: Record, summary: Summary) -> None:
+def test_it_is_json_and_says_what_protected_the_link(record: Record, summary: Summary) -> None:
     values = json.loads(json.dumps(summary.as_dict(), allow_nan=False))
-    assert values["unsigned"] is True
+    assert values["authentication"] == "UNSIGNED"
     assert values["record"] == str(record.directory)
 
 

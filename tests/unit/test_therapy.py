@@ -10,7 +10,7 @@ import pytest
 from tests.peer import DBS, PROGRAM, Hand
 
 from stimloop_hw.messages import (
-    Arm,
+    ArmRequest,
     Commit,
     Committed,
     Event,
@@ -204,7 +204,7 @@ def test_a_lease_too_short_or_too_long_is_refused_with_the_nearest(
 ) -> None:
     hand = Hand.linked()
     hand.configure()
-    hand.ask(Arm(PROGRAM.crc()), Status)
+    hand.arm()
     refused = hand.ask(Start(PROGRAM.crc(), lease_ms), Refused)
     assert (refused.reason, refused.detail) == (Refusal.OUTSIDE_ENVELOPE, nearest)
     assert hand.state is State.ARMED
@@ -226,13 +226,13 @@ def test_only_the_whole_sequence_starts() -> None:
     hand = Hand.linked()
     crc = PROGRAM.crc()
     hand.ask(Start(0, 2000), Refused)
-    hand.ask(Arm(0), Refused)
+    hand.ask(ArmRequest(0), Refused)
     hand.ask(Stage(1, PROGRAM.entries()), Staged)
     hand.ask(Start(crc, 2000), Refused)
-    hand.ask(Arm(crc), Refused)
+    hand.ask(ArmRequest(crc), Refused)
     hand.ask(Commit(1, crc), Committed)
     assert hand.ask(Start(crc, 2000), Refused).reason == Refusal.WRONG_STATE
-    hand.ask(Arm(crc), Status)
+    hand.arm()
     assert hand.state is State.ARMED
     assert hand.ask(Start(crc, 2000), Status).state == State.STIMULATING
 
@@ -240,7 +240,7 @@ def test_only_the_whole_sequence_starts() -> None:
 def test_arming_expires_after_two_seconds() -> None:
     hand = Hand.linked()
     hand.configure()
-    hand.ask(Arm(PROGRAM.crc()), Status)
+    hand.arm()
     hand.advance_ms(1996)
     assert (hand.state, hand.pulses) == (State.ARMED, 0)
     hand.advance_ms(SAMPLE_MS)
@@ -251,9 +251,9 @@ def test_arming_expires_after_two_seconds() -> None:
 def test_another_program_than_the_committed_is_neither_armed_nor_started() -> None:
     hand = Hand.linked()
     hand.configure()
-    refused = hand.ask(Arm(PROGRAM.crc() ^ 1), Refused)
+    refused = hand.ask(ArmRequest(PROGRAM.crc() ^ 1), Refused)
     assert (refused.reason, refused.detail) == (Refusal.CRC_MISMATCH, PROGRAM.crc())
-    hand.ask(Arm(PROGRAM.crc()), Status)
+    hand.arm()
     assert hand.ask(Start(PROGRAM.crc() ^ 1, 2000), Refused).reason == Refusal.CRC_MISMATCH
     assert hand.state is State.ARMED
 
@@ -273,7 +273,7 @@ def test_no_program_is_exchanged_under_way(state: State) -> None:
     hand = Hand.linked()
     hand.configure()
     staged = hand.ask(Stage(2, OFF.entries()), Staged)
-    hand.ask(Arm(PROGRAM.crc()), Status)
+    hand.arm()
     if state is not State.ARMED:
         hand.ask(Start(PROGRAM.crc(), 2000), Status)
         silent_until(hand, state, 500)
@@ -300,7 +300,7 @@ def test_in_idle_nothing_but_stage_and_commit_leads_anywhere(order: str) -> None
         case "start":
             hand.ask(Start(PROGRAM.crc(), 2000), Refused)
         case "arm":
-            hand.ask(Arm(PROGRAM.crc()), Refused)
+            hand.ask(ArmRequest(PROGRAM.crc()), Refused)
     hand.advance_ms(1000)
     assert (hand.state, hand.pulses) == (State.IDLE, before)
 
@@ -437,7 +437,7 @@ def reaching(state: State) -> Hand:
             hand = Hand.linked()
             hand.configure()
             if state is State.ARMED:
-                hand.ask(Arm(PROGRAM.crc()), Status)
+                hand.arm()
             return hand
         case _:
             hand = Hand.delivering(2000)
