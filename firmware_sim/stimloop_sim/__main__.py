@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         url = _with(url, "key", quote(str(options.key), safe=""))
     if options.unsigned:
         url = _with(url, "build", "unsigned")
+    if options.faults is not None:
+        url = _with(url, "faults", quote(options.faults, safe=""))
     channel: Tty | TcpPort
     try:
         bench = Bench.of_url(url)
@@ -105,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--unsigned", action="store_true", help="a build that takes unsigned orders"
     )
+    parser.add_argument("--faults", metavar="FILE", help="faults on schedule: a TOML scenario")
     parser.add_argument("--link", type=Path, metavar="PATH", help="stable name for the tty")
     return parser
 

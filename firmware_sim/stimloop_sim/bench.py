@@ -8,44 +8,60 @@ from urllib.parse import unquote
 
 from stimloop_dsp.recordings import read_recording
 from stimloop_hw.keys import DEVELOPMENT_KEY, read_key
+from stimloop_hw.vocabulary import ResetCause
 from stimloop_sim.firmware import Firmware
+from stimloop_sim.impairment import Impairment
+from stimloop_sim.implant import Implant
 from stimloop_sim.patient import RATES_HZ, DbsPatient, patient_model
 from stimloop_sim.profile import Profile
 from stimloop_sim.recording import ImplantedRecording
+from stimloop_sim.scenario import Scenario
 from stimloop_sim.sensing import FrontEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from stimloop_sim.source import Source
 
 SCHEME = "sim://"
 KEYS = (
     *("patient", "recording", "channel", "rate", "gain", "seed", "pace", "fs", "block_ms"),
-    *("key", "build"),
+    *("key", "build", "faults"),
 )
 PACES = ("free", "real")
 BUILDS = ("signed", "unsigned")
 
 
 class Bench:
-    """A simulated implant on its virtual clock.
+    """A simulated implant on its virtual clock, and the line to it.
 
     Parameters
     ----------
-    firmware : Firmware
+    power_on : callable (boot, cause) -> Firmware
+        See `Implant`.
     real : bool
         Whether its clock should keep pace with the wall's.
+    scenario : Scenario
+        Faults on schedule.
 
     Attributes
     ----------
-    firmware : Firmware
+    implant : Implant
+    line : Impairment
     real : bool
     """
 
-    def __init__(self, firmware: Firmware, *, real: bool) -> None:
-        self.firmware = firmware
+    def __init__(
+        self,
+        power_on: Callable[[int, ResetCause], Firmware],
+        *,
+        real: bool,
+        scenario: Scenario,
+    ) -> None:
+        self.implant = Implant(power_on, scenario)
+        self.line = Impairment(scenario)
         self.real = real
+        self._impaired = any(not entry.on_device for entry in scenario.entries)
 
     @classmethod
     def of_url(cls, url: str) -> Bench:
@@ -77,13 +93,31 @@ class Bench:
             raise ValueError(f"build={build} is unknown; use build=signed or build=unsigned")
         if build == "unsigned" and "key" in options:
             raise ValueError("key= protects nothing with build=unsigned; leave one of them out")
-        firmware = Firmware(
-            profile,
-            FrontEnd(source, profile.sense_range_uv, block),
-            key=read_key(options["key"]) if "key" in options else DEVELOPMENT_KEY,
-            signed=build == "signed",
-        )
-        return cls(firmware, real=pace == "real")
+        key = read_key(options["key"]) if "key" in options else DEVELOPMENT_KEY
+        front_end = FrontEnd(source, profile.sense_range_uv, block)
+
+        def power_on(boot: int, cause: ResetCause) -> Firmware:
+            return Firmware(
+                profile, front_end, key=key, signed=build == "signed", boot=boot, cause=cause
+            )
+
+        scenario = Scenario.load(options["faults"]) if "faults" in options else Scenario()
+        return cls(power_on, real=pace == "real", scenario=scenario)
+
+    @property
+    def firmware(self) -> Firmware:
+        """The firmware that runs now; another one after each reset."""
+        return self.implant.firmware
+
+    @property
+    def now_us(self) -> int:
+        """The bench's time, µs: the device's, unless that was reset or drifts."""
+        return self.implant.now_us
+
+    @property
+    def is_unplugged(self) -> bool:
+        """Whether the scenario has pulled the plug."""
+        return self._impaired and self.line.is_unplugged(self.now_us)
 
     @property
     def block_us(self) -> int:
@@ -91,15 +125,70 @@ class Bench:
         front_end = self.firmware.front_end
         return front_end.block * front_end.sample_us
 
+    @property
+    def due_us(self) -> int:
+        """When something has to be done next: a block is complete, or bytes come out, µs."""
+        front_end = self.firmware.front_end
+        sample_us = front_end.sample_us
+        due_us = self.now_us + front_end.samples_to_block() * sample_us
+        if self._impaired:
+            line_us = min(self.line.due_us, self.line.to_host.due_us) - self.now_us
+            due_us = min(due_us, self.now_us + max(1, -(-line_us // sample_us)) * sample_us)
+        return due_us
+
     def advance_block(self) -> None:
         """Let time pass until the block in the making is complete."""
-        self.firmware.advance(self.firmware.front_end.samples_to_block())
+        self.advance(self.firmware.front_end.samples_to_block())
 
     def advance_to(self, now_us: int) -> None:
-        """Let time pass up to the last whole sample before this device time."""
-        samples = (now_us - self.firmware.now_us) // self.firmware.front_end.sample_us
+        """Let time pass up to the last whole sample before this time of the bench."""
+        samples = self.implant.samples_until(now_us)
         if samples > 0:
-            self.firmware.advance(samples)
+            self.advance(samples)
+
+    def advance(self, samples: int) -> None:
+        """Let so many sample intervals pass; bytes that are due on the way arrive."""
+        if not self._impaired:
+            self.implant.advance(samples)
+            return
+        sample_us = self.firmware.front_end.sample_us
+        while samples:
+            until_us = self.line.due_us if self.line.to_host.is_free(self.now_us) else 0
+            count = min(samples, max(1, -(-(until_us - self.now_us) // sample_us)))
+            self.implant.advance(count)
+            samples -= count
+            self._exchange()
+
+    def _exchange(self) -> None:
+        """Bytes that are due reach the device; what it has to say goes on its way."""
+        line = self.line
+        for _ in range(line.resets(self.now_us)):
+            self.implant.reset(ResetCause.EXTERNAL)
+        if data := line.to_device.take(self.now_us):
+            self.implant.receive(data)
+        while line.to_host.is_free(self.now_us) and (frame := self.implant.take_frame()):
+            line.to_host.push(self.now_us, frame)
+
+    # The host's end of the line --------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the host, now."""
+        if not self._impaired:
+            self.implant.receive(data)
+            return
+        self.line.to_device.push(self.now_us, data)
+        self._exchange()
+
+    def take(self) -> bytes:
+        """Give the host all bytes that have come out by now."""
+        if not self._impaired:
+            return self.implant.take()
+        self._exchange()
+        return self.line.to_host.take(self.now_us)
+
+    def take_frame(self) -> bytes:
+        """Give the host what is most urgent: the rest may wait in the device."""
+        return self.take() if self._impaired else self.implant.take_frame()
 
 
 def _options(query: str) -> dict[str, str]:

@@ -84,6 +84,10 @@ class Firmware:
         Pre-shared, 32 bytes.
     signed : bool
         False for a build that takes unsigned orders, and says so in its identity.
+    boot : int
+        How often the device has started, this time included.
+    cause : ResetCause
+        Why it starts.
 
     Attributes
     ----------
@@ -101,6 +105,8 @@ class Firmware:
         *,
         key: bytes = DEVELOPMENT_KEY,
         signed: bool = True,
+        boot: int = 1,
+        cause: ResetCause = ResetCause.POWER_ON,
     ) -> None:
         self.now_us = 0
         self.profile = profile
@@ -108,6 +114,7 @@ class Firmware:
         self.therapy = Therapy(profile)
         self.outbox = Outbox()
         self._table_crc = table_crc
+        self._boot, self._cause = boot, cause
         self._deframer = Deframer(table_crc)
         self._limits = describe_limits(profile, front_end)
         self._key = key
@@ -363,13 +370,13 @@ class Firmware:
         identity = Identity(
             VERSION,
             self._build,
-            ResetCause.POWER_ON,
+            self._cause,
             self.profile.model.encode().ljust(16, b"\0"),
             self.profile.firmware,
             self.profile.device_id,
             self._table_crc,
             crc32(self._limits.encode()),
-            1,
+            self._boot,
             os.urandom(16),
         )
         keys = SessionKeys.derive(

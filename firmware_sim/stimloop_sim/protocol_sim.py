@@ -54,15 +54,16 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
         """Read up to `size` bytes, letting virtual time pass until they are there."""
         self._require_open()
         received = self._received
-        firmware = self.bench.firmware
+        bench = self.bench
         timeout = self.timeout
-        until_us = None if timeout is None else firmware.now_us + round(timeout * 1e6)
-        received += firmware.outbox.take()
-        while len(received) < size and (until_us is None or firmware.now_us < until_us):
-            if self.bench.real:
-                self._keep_pace(firmware.now_us + self.bench.block_us)
-            self.bench.advance_block()
-            received += firmware.outbox.take()
+        until_us = None if timeout is None else bench.now_us + round(timeout * 1e6)
+        received += bench.take()
+        while len(received) < size and (until_us is None or bench.now_us < until_us):
+            if bench.real:
+                self._keep_pace(bench.now_us + bench.block_us)
+            bench.advance_block()
+            self._require_plugged()
+            received += bench.take()
         data = bytes(received[:size])
         del received[:size]
         return data
@@ -73,7 +74,8 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
         data = bytes(b)
         if self.bench.real:
             self.bench.advance_to((monotonic_ns() - self._powered_ns) // 1000)
-        self.bench.firmware.receive(data)
+        self._require_plugged()
+        self.bench.receive(data)
         return len(data)
 
     def _keep_pace(self, until_us: int) -> None:
@@ -85,11 +87,15 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
         if not self.is_open:
             raise PortNotOpenError
 
+    def _require_plugged(self) -> None:
+        if self.bench.is_unplugged:
+            raise SerialException("the scenario of faults has pulled the plug")
+
     @property
     def in_waiting(self) -> int:
         """Bytes that can be read without time passing."""
         self._require_open()
-        self._received += self.bench.firmware.outbox.take()
+        self._received += self.bench.take()
         return len(self._received)
 
     def reset_input_buffer(self) -> None:

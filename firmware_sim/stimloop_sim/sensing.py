@@ -33,7 +33,7 @@ class FrontEnd:
     Attributes
     ----------
     index : int
-        Samples converted since power-on; never resets.
+        Samples converted since power-on.
     streaming : bool
     """
 
@@ -87,6 +87,11 @@ class FrontEnd:
         self._pending.clear()
         self._pending_count = 0
         self._flags = 0
+
+    def reset(self) -> None:
+        """Start anew with the device: no stream, the first sample is number 0."""
+        self.halt()
+        self.index = 0
 
     def samples_to_block(self) -> int:
         """How many samples complete the block that is being gathered."""

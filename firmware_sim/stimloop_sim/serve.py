@@ -31,6 +31,12 @@ class Channel(Protocol):
     def write(self, data: bytes) -> int:
         """Write what fits; how many bytes that was."""
 
+    def unplug(self) -> None:
+        """Let the client's end go dead."""
+
+    def plug(self) -> None:
+        """Be there again."""
+
 
 class Tty:
     """A kernel tty; clients open `path`, come and go.
@@ -47,11 +53,18 @@ class Tty:
     """
 
     def __init__(self, link: Path | None = None) -> None:
+        self._link = link
+        self._plugged = False
+        self.plug()
+
+    def plug(self) -> None:
+        """Be there: under a new name, as a replugged port may be; the link leads to it."""
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)  # before anyone opens it, or it would echo
         os.set_blocking(self._master, False)
         self.path = os.ttyname(self._slave)
-        self._link = link
+        self._plugged = True
+        link = self._link
         if link is not None:
             if link.is_symlink():
                 link.unlink()
@@ -72,8 +85,15 @@ class Tty:
         except BlockingIOError:
             return 0
 
+    def unplug(self) -> None:
+        """Vanish: a client's reads fail, as with a cable that is pulled."""
+        self.close()
+
     def close(self) -> None:
-        """Unplug."""
+        """Let the tty go."""
+        if not self._plugged:
+            return
+        self._plugged = False
         link = self._link
         if link is not None and link.is_symlink() and str(link.readlink()) == self.path:
             link.unlink()
@@ -98,13 +118,13 @@ class TcpPort:
 
     def __init__(self, host: str, port: int) -> None:
         self._server = socket.create_server((host, port))
+        self._address: tuple[str, int] = self._server.getsockname()[:2]
         self._client: socket.socket | None = None
 
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens."""
-        host, port = self._server.getsockname()[:2]
-        return host, port
+        return self._address
 
     def fileno(self) -> int:
         """The client's descriptor, or the listener's while there is none."""
@@ -144,6 +164,14 @@ class TcpPort:
             self._client.close()
             self._client = None
 
+    def unplug(self) -> None:
+        """Drop the client and refuse others."""
+        self.close()
+
+    def plug(self) -> None:
+        """Listen again, at the same address."""
+        self._server = socket.create_server(self._address)
+
     def close(self) -> None:
         """Stop listening."""
         self._drop_client()
@@ -158,26 +186,30 @@ def serve(bench: Bench, channel: Channel) -> NoReturn:
     bench : Bench
     channel : Channel
     """
-    firmware = bench.firmware
-    origin_ns = monotonic_ns() - firmware.now_us * 1000
+    origin_ns = monotonic_ns() - bench.now_us * 1000
     unsent = b""
+    plugged = True
     while True:
-        due_us = firmware.now_us + (
-            firmware.front_end.samples_to_block() * firmware.front_end.sample_us
-        )
+        due_us = bench.due_us
         wait_us = due_us - (monotonic_ns() - origin_ns) // 1000
         if wait_us < -SLIP_US:
             origin_ns -= wait_us * 1000
             wait_us = 0
-        readable, _, _ = select.select([channel], [], [], max(wait_us, 0) / 1e6)
+        readable, _, _ = select.select(
+            [channel] if plugged else [], [], [], max(wait_us, 0) / 1e6
+        )
         elapsed_us = (monotonic_ns() - origin_ns) // 1000
         if readable:
             data = channel.read()
             bench.advance_to(min(elapsed_us, due_us))
-            firmware.receive(data)
+            bench.receive(data)
         elif elapsed_us >= due_us:
-            bench.advance_block()
-        while unsent or (unsent := firmware.outbox.take_frame()):
+            bench.advance_to(due_us)
+        if bench.is_unplugged is plugged:
+            plugged = not plugged
+            unsent = b""
+            (channel.plug if plugged else channel.unplug)()
+        while plugged and (unsent or (unsent := bench.take_frame())):
             written = channel.write(unsent)
             unsent = unsent[written:]
             if unsent:

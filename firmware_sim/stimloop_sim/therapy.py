@@ -7,6 +7,7 @@ ends it, and needs nobody's permission.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from stimloop_hw.program import Mode, Parameter, Program
 from stimloop_hw.vocabulary import Fault, Refusal, State, StopMode
@@ -48,6 +49,8 @@ class Therapy:
         Its name on the wire; 0 while there is none.
     impedance_ohm : int
         Of a contact, Ω: what compliance is judged by; nominal until somebody measures.
+    image : bytes
+        The committed program as it stands in memory, watched by that CRC.
     pulses : PulseTrain
     last_sp : int
         Number of the latest setpoint accepted.
@@ -61,6 +64,7 @@ class Therapy:
         self.faults = 0
         self.program: Program | None = None
         self.program_crc = 0
+        self.image = b""
         self.impedance_ohm = profile.impedance_ohm
         self.pulses = PulseTrain(profile.amplitude_ua)
         self.last_sp = 0
@@ -133,14 +137,18 @@ class Therapy:
                     self._off(now_us)
 
     def watch(self, now_us: int) -> None:
-        """Latch a fault if the output stage breached the program or lost its balance."""
+        """Latch a fault if output stage or memory are not what the program asks for."""
         pulses = self.pulses
         if pulses.net_fc and not self.faults & Fault.CHARGE_BALANCE:
-            self._fail(now_us, Fault.CHARGE_BALANCE)
+            self.fail(now_us, Fault.CHARGE_BALANCE)
         if pulses.breached and not self.faults & Fault.OUTPUT_LIMIT:
-            self._fail(now_us, Fault.OUTPUT_LIMIT)
+            self.fail(now_us, Fault.OUTPUT_LIMIT)
+        if crc32(self.image) != self.program_crc:
+            self.program, self.program_crc, self.image = None, 0, b""
+            self.fail(now_us, Fault.PROGRAM_MEMORY)
 
-    def _fail(self, now_us: int, fault: Fault) -> None:
+    def fail(self, now_us: int, fault: Fault) -> None:
+        """Latch a fault: the output is off."""
         self.faults |= fault
         self._off(now_us)
         self._move(Event.LIMIT_BREACHED)
@@ -181,6 +189,7 @@ class Therapy:
         if breach is None:
             self.program = program
             self.program_crc = program.crc()
+            self.image = program.entries()
             self.pulses.configure(program)
         return breach
 

@@ -52,6 +52,9 @@ class ResetCause(IntEnum):
     """Why the device last started (Identity.reset_cause)."""
 
     POWER_ON = 1
+    WATCHDOG = 2
+    BROWN_OUT = 3
+    EXTERNAL = 4
 
 
 class Build(IntFlag):
@@ -84,6 +87,8 @@ class Fault(IntFlag):
     SELF_TEST = 1
     CHARGE_BALANCE = 2
     OUTPUT_LIMIT = 4
+    OUTPUT_STUCK = 8  # pulses left it that were not allowed; grounded
+    PROGRAM_MEMORY = 16  # the committed program is not what was committed
 
 
 @unique

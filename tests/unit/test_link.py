@@ -400,7 +400,9 @@ def test_an_echo_is_a_wrong_peer() -> None:
 def test_a_device_of_another_message_table_is_named_and_refused() -> None:
     link, port = cabled()
     firmware = port.bench.firmware
-    port.bench.firmware = Firmware(firmware.profile, firmware.front_end, table_crc=0x12345678)
+    port.bench.implant.firmware = Firmware(
+        firmware.profile, firmware.front_end, table_crc=0x12345678
+    )
     with pytest.raises(WrongPeer, match="speaks message table 12345678, this stimloop speaks"):
         link.hello()
 
