@@ -1,4 +1,4 @@
-# make demo | make test | make check | make cover     (a .venv is made on first use)
+# make demo | make test | make check | make cover | make mutation     (a .venv is made on first use)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYX := $(wildcard */*/*.pyx)
 CORE := $(PYX) $(wildcard */*/*.pxd dsp/kernels/*.h)
@@ -24,6 +24,16 @@ cover: .venv/installed
 	pytest --cov
 	@touch setup.py
 
+# Mutants are made in a copy where every package stands at the top, as their names expect.
+mutation: .venv/installed
+	pip install --quiet --disable-pip-version-check --editable '.[mutation]'
+	rm -rf build/mutation
+	mkdir -p build/mutation
+	cp -r dsp/stimloop_dsp hardware/stimloop_hw firmware_sim/stimloop_sim host/stimloop \
+		tests pyproject.toml build/mutation
+	cd build/mutation && nice -n 19 mutmut run --max-children 1
+	cd build/mutation && mutmut results
+
 .venv: .venv/installed
 
 # A stamp of its own: a venv whose installation failed is not mistaken for a finished one.
@@ -32,4 +42,4 @@ cover: .venv/installed
 	pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-.PHONY: demo test check cover .venv
+.PHONY: demo test check cover mutation .venv

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from random import Random
 from typing import TYPE_CHECKING
 
 from stimloop_sim.damage import Strikes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from random import Random
 
 
 LONGEST = 1024
@@ -89,26 +89,25 @@ class Replay:
 
     def __init__(self, values: Mapping[str, int], random: Random) -> None:
         self._strikes = Strikes(values["rate_ppm"], random)
-        self._random = random
+        self._choice = Random(random.random())  # apart from the gaps, which are drawn ahead
         self._cutter = Cutter()
         self._recorded: deque[bytes] = deque(maxlen=values["kept_frames"])
 
-    def listen(self, data: bytes) -> list[int]:
-        """Record what passes: where in `data` the frames that it completes end."""
-        pieces = self._cutter.feed(data)
-        self._recorded.extend(frame for frame, _ in pieces)
-        return [end for _, end in pieces]
+    def listen(self, data: bytes) -> None:
+        """Record what passes."""
+        self._recorded.extend(frame for frame, _ in self._cutter.feed(data))
 
     def apply(self, data: bytes) -> tuple[bytes, int]:
         """Pass the next bytes on, with recorded frames between them: and how many of these."""
-        ends = self.listen(data)
-        struck = self._strikes.among(len(ends))
         out = bytearray()
-        done = 0
-        for number in struck:
-            out += data[done : ends[number]] + self._random.choice(self._recorded)
-            done = ends[number]
-        return bytes(out) + data[done:], len(struck)
+        done = struck = 0
+        for frame, end in self._cutter.feed(data):
+            self._recorded.append(frame)
+            if self._strikes.among(1):
+                out += data[done:end] + self._choice.choice(self._recorded)
+                done = end
+                struck += 1
+        return bytes(out) + data[done:], struck
 
     def release(self) -> bytes:
         """The fault has ended: it holds nothing back."""

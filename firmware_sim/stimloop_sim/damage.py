@@ -7,13 +7,13 @@ an intact byte costs nothing and the same bytes are struck however the stream is
 from __future__ import annotations
 
 from math import log, log1p
+from random import Random
 from typing import TYPE_CHECKING
 
 from stimloop_sim.scenario import ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from random import Random
 
 
 class Strikes:
@@ -62,7 +62,7 @@ class Damage:
     def __init__(self, kind: str, values: Mapping[str, int], random: Random) -> None:
         self._replace = DAMAGE[kind]
         self._strikes = Strikes(values["rate_ppm"], random)
-        self._random = random
+        self._random = Random(random.random())  # noise of its own: gaps are drawn ahead of it
         self._length = values.get("length_bytes", 1)
         self._running = 0  # bytes that a burst still has to spoil
 
@@ -75,7 +75,7 @@ class Damage:
         done = 0
         for position in [*struck, len(data)]:
             spoiled = min(position - done, self._running)
-            out += self._random.randbytes(spoiled)
+            out += bytes(self._random.getrandbits(8) for _ in range(spoiled))
             self._running -= spoiled
             out += data[done + spoiled : position]
             done = position
@@ -111,7 +111,7 @@ def _insert(byte: int, random: Random) -> bytes:
 
 
 def _noise(_byte: int, random: Random) -> bytes:
-    return random.randbytes(1)
+    return bytes((random.getrandbits(8),))
 
 
 DAMAGE: Mapping[str, Callable[[int, Random], bytes]] = {

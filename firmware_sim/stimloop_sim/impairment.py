@@ -179,19 +179,18 @@ class Wire:
             jitter_us = self._random.randint(0, delay.values["jitter_us"])
             due_us = max(due_us, start_us + delay.values["delay_us"] + jitter_us)
             self.counts["delay"] += len(data)
+        stalled = self._acting("stall", start_us) is not None
         while stall := self._acting("stall", due_us):
             due_us = stall.until_us
-            self.counts["stall"] += len(data)
+            stalled = True
+        self.counts["stall"] += len(data) * stalled
         self._latest_us = due_us
         self._on_way.append((due_us, data))
 
     def _reset_until(self, now_us: int) -> None:
         while self._resets and self._resets[0] <= now_us:
-            at_us = self._resets.popleft()
-            come = deque(piece for piece in self._on_way if piece[0] <= at_us)
-            self.counts["reset"] += sum(len(data) for due, data in self._on_way if due > at_us)
-            self._on_way = come
-            self._free_us = self._latest_us = at_us
+            self._free_us = self._latest_us = self._resets.popleft()
+            self._lose("reset")
 
     def _lose(self, kind: str) -> None:
         self.counts[kind] += sum(len(data) for _, data in self._on_way)

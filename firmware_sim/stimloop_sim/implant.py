@@ -124,10 +124,11 @@ class Implant:
             elif self._hung:
                 self._stand_still(count)
             else:
+                allowed = self.firmware.therapy.state in DELIVERING
                 self.firmware.advance(count)
                 self._tell_time(count)
                 self._watchdog.kick(self.now_us)
-                self._watch_output()
+                self._watch_output(allowed=allowed)
             self._strike()
 
     def _samples_to_edge(self) -> int:
@@ -143,9 +144,10 @@ class Implant:
         passed_us, self._fraction = divmod(ticks, _MILLION + self._ppm)
         self.now_us += passed_us
 
-    def _watch_output(self) -> None:
+    def _watch_output(self, *, allowed: bool) -> None:
+        """Compare a tick's pulses with whether they were allowed when it began."""
         therapy = self.firmware.therapy
-        if self._monitor.check(therapy.pulses.pulses, allowed=therapy.state in DELIVERING):
+        if self._monitor.check(therapy.pulses.pulses, allowed=allowed):
             if isinstance(therapy.pulses, StuckStage):
                 therapy.pulses.grounded = True
             therapy.fail(self.firmware.now_us, Fault.OUTPUT_STUCK)

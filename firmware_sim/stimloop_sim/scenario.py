@@ -235,9 +235,7 @@ class Scenario:
         schema = tables.pop("schema", None)
         if type(schema) is not int or schema != SCHEMA:
             newer = type(schema) is int and schema > SCHEMA
-            remedy = (
-                "update stimloop" if newer else f"write schema = {SCHEMA} as the first line"
-            )
+            remedy = "update stimloop" if newer else f"write schema = {SCHEMA} at the top"
             raise ValueError(
                 f"{name} has schema {schema}, this stimloop reads {SCHEMA}; {remedy}"
             )

@@ -1,0 +1,192 @@
+"""Sessions under every example scenario: how each ends, and that the output is off."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pytest
+from benchmarks.impaired_frames import Campaign, Oracle
+
+from stimloop_hw.errors import LinkLost, OrderRefused
+from stimloop_hw.link import Link
+from stimloop_hw.messages import Commit, Committed, Heartbeat, Setpoint, Stage, Staged
+from stimloop_hw.program import CASE, Mode, Program
+from stimloop_hw.vocabulary import Fault, State
+from stimloop_sim import firmware as firmwares
+from stimloop_sim.orders import Orders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stimloop_sim.bench import Bench
+    from stimloop_sim.protocol_sim import Serial
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "faults"
+PROGRAM = Program(Mode.TRAIN, 0, 3000, 60, 5000, 20_000, 10_000, 500, 0b0010, CASE)
+TIGHT_US = 100_000
+
+
+@contextmanager
+def steered(name: str) -> Iterator[tuple[Link, Bench]]:
+    """A therapy of 1 mA that has begun under a scenario, and the bench behind it."""
+    with Link.open(f"sim://dbs?seed=1&faults={EXAMPLES / name}.toml") as link:
+        link.hello()
+        link.stream(1, 250, 5)
+        staged = link.request(Stage(1, PROGRAM.entries()), Staged)
+        order = Commit(1, staged.staged_crc)
+        link.request(order, Committed, link.t_us + TIGHT_US)
+        link.start(staged.staged_crc, 2000)
+        link.send(Setpoint(1, 0, 1000, 10_000, 0), link.t_us + TIGHT_US)
+        yield link, cast("Serial", link.port).bench
+
+
+def session(name: str, seconds: float) -> tuple[Bench, str]:
+    """Steer a therapy under a scenario: the bench behind it, and what ended it."""
+    with steered(name) as (link, bench):
+        begun = bench.firmware
+        number = 1
+        try:
+            while bench.now_us < seconds * 1e6:
+                link.sensed()
+                number += 1
+                link.send(Heartbeat(2000, 0, link.event_ack))
+                link.send(Setpoint(number, 0, 1000, 10_000, 0), link.t_us + TIGHT_US)
+            ended = "in time"
+            assert bench.firmware.therapy.pulses.amplitude_ua == 1000
+            link.stop()
+        except (LinkLost, OrderRefused) as end:
+            ended = str(end)
+        assert begun.therapy.pulses.net_fc == 0
+        bench.advance(250 * 3)
+        before = bench.firmware.therapy.pulses.pulses
+        bench.advance(250)
+        assert bench.firmware.therapy.pulses.pulses == before
+        assert bench.firmware.therapy.pulses.amplitude_ua == 0
+    return bench, ended
+
+
+@pytest.mark.parametrize("name", ["noisy_link", "slow_line", "stall", "replay_attack"])
+def test_a_bad_line_does_not_end_a_therapy(name: str) -> None:
+    bench, ended = session(name, 6)
+    assert ended == "in time"
+    assert sum(bench.line.to_device.counts.values()) > 0
+    assert bench.firmware.therapy.state is State.IDLE
+
+
+def test_what_a_stalled_line_kept_back_is_stale() -> None:
+    bench, _ = session("stall", 4)
+    assert bench.firmware.stale > 0
+    assert bench.line.to_device.counts["stall"] > 0
+
+
+def test_replayed_orders_are_dropped_and_counted() -> None:
+    bench, _ = session("replay_attack", 6)
+    assert bench.firmware.repeated >= bench.line.to_device.counts["replay"] // 2 > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("unplug", "the scenario of faults has pulled the plug"),
+        ("hang", "no samples from"),
+        ("brown_out", "no samples from"),
+        ("reset", "no samples from"),
+    ],
+)
+def test_a_lost_device_is_told_to_the_host_and_its_output_ends(name: str, why: str) -> None:
+    bench, ended = session(name, 6)
+    assert why in ended
+    assert bench.firmware.therapy.state in (State.IDLE, State.FAULT)
+
+
+def test_a_host_whose_orders_are_lost_leaves_a_fallback_and_then_silence() -> None:
+    with steered("half_open") as (link, bench):
+        states: dict[State, int] = {}
+        while bench.now_us < 5_000_000:
+            link.send(Heartbeat(2000, 0, 0))
+            link.sensed()
+            states.setdefault(bench.firmware.therapy.state, bench.now_us)
+    assert bench.line.to_device.counts["half_open"] > 0
+    assert 100_000 < states[State.HOLD] - 2_000_000 <= 170_000
+    assert 350_000 < states[State.FALLBACK] - 2_000_000 <= 420_000
+    assert states[State.IDLE] - 2_000_000 <= 2_280_000
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"), [("stuck_output", Fault.OUTPUT_STUCK), ("memory", Fault.PROGRAM_MEMORY)]
+)
+def test_a_broken_device_latches_its_fault(name: str, fault: Fault) -> None:
+    with steered(name) as (link, bench):
+        while bench.now_us < 2_500_000:
+            link.send(Heartbeat(2000, 0, 0))
+            link.sensed()
+        link.stop()
+        bench.advance(25)
+    assert bench.firmware.therapy.faults == fault
+    assert bench.firmware.therapy.state is State.FAULT
+
+
+def test_a_frozen_converter_is_sent_as_it_is() -> None:
+    with Link.open(f"sim://dbs?faults={EXAMPLES / 'frozen_converter.toml'}") as link:
+        link.hello()
+        link.stream(1, 250, 5)
+        frozen = 0
+        for _ in range(450):
+            block = link.sensed()
+            assert block is not None
+            frozen += len(np.unique(np.frombuffer(block.samples_nv, "<i4"))) == 1
+        assert 195 <= frozen <= 201
+
+
+# The campaign ---------------------------------------------
+
+
+def test_of_twenty_thousand_impaired_frames_none_is_obeyed_wrongly_and_the_books_close() -> (
+    None
+):
+    campaign = Campaign()
+    campaign.run(20_000, seed=7)
+    assert not campaign.wrong
+    assert campaign.imbalances() == []
+    assert campaign.totals["executed"] > 5000
+    for account in ("lost", "replayed", "foreign", "repeated", "stale", "damaged"):
+        assert campaign.totals[account] > 0, account
+
+
+def test_the_oracle_would_find_a_device_that_ignores_deadlines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(firmwares.Firmware, "_check_deadline", lambda *_: None)
+    campaign = Campaign()
+    campaign.run(4000, seed=7)
+    assert campaign.wrong["after its deadline"] > 0
+
+
+def test_the_oracle_would_find_orders_twice_altered_and_foreign() -> None:
+    oracle = Oracle()
+    with oracle.watching(), Link.open("sim://dbs") as link:
+        orders = Orders.__new__(Orders)
+        link.hello()
+        assert set(oracle.wrong) == {"never sent with those bytes"}
+        oracle.wrong.clear()
+        sent = Heartbeat(2000, 0, 7)
+        write = link.port.write
+
+        def writes(data: bytes) -> int | None:
+            oracle.hear(data)
+            return write(data)
+
+        link.port.write = writes  # type: ignore[method-assign]
+        link.send(sent)
+        link.send(Heartbeat(2000, 0, 8))
+        assert not oracle.wrong
+        device = oracle._device
+        oracle.judge(device, sent, 0)
+        assert oracle.wrong == {"twice": 1}
+        oracle.judge(device, Heartbeat(2001, 0, 7), 0)
+        assert oracle.wrong["never sent with those bytes"] == 1
+        oracle.judge(orders, sent, 0)
+        assert oracle.wrong["in a foreign session"] == 1

@@ -1,0 +1,122 @@
+"""Edges of both gates to the last integer: each of these tests was asked for by a mutant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.device import LIMITS
+from tests.peer import DBS, PROGRAM
+
+from stimloop.governor import SIGNAL_LOST_US, Governor
+from stimloop.step import Bound
+from stimloop_dsp import Quality, Setting
+from stimloop_hw.program import CASE, Parameter
+from stimloop_hw.vocabulary import Refusal
+from stimloop_sim.limits import Breach, check_program, slew_step_ua
+from stimloop_sim.states import mermaid
+
+FINE = replace(LIMITS, amplitude_step_ua=1)
+EXACT = replace(DBS, amplitude_step_ua=1, charge_max_nc=180, contact_area_um2=600_000)
+"""3000 µA for 60 µs is 180 nC, and on 0.006 cm² 30 µC/cm²: both limits at once."""
+
+
+def admitted(governor: Governor, amplitude_ua: int, quality: Quality = Quality.OK) -> int:
+    return governor.admit(Setting(amplitude_ua, PROGRAM.period_min_us), quality).amplitude_ua
+
+
+# The host's governor ---------------------------------------------
+
+
+def test_every_order_is_an_integer_whatever_the_slew() -> None:
+    governor = Governor(replace(PROGRAM, slew_ua_s=1), LIMITS, 20_000)
+    assert type(admitted(governor, 3000)) is int
+    assert type(admitted(governor, 3000, Quality.SATURATED)) is int
+
+
+def test_no_order_comes_a_nanoampere_early() -> None:
+    governor = Governor(replace(PROGRAM, slew_ua_s=33_333), LIMITS, 1000)
+    assert [admitted(governor, 3000) for _ in range(4)] == [0, 0, 0, 100]
+
+
+def test_a_rebased_governor_goes_on_from_exactly_there() -> None:
+    governor = Governor(replace(PROGRAM, slew_ua_s=99_000), LIMITS, 1000)
+    governor.rebase(1000)
+    assert admitted(governor, 3000) == 1000
+    assert admitted(governor, 3000) == 1100
+
+
+def test_the_fallback_is_ordered_not_a_microsecond_before_the_signal_counts_as_lost() -> None:
+    governor = Governor(PROGRAM, LIMITS, SIGNAL_LOST_US - 1)
+    wanted = Setting(0, PROGRAM.period_min_us)
+    for _ in range(2):
+        assert governor.admit(wanted, Quality.SATURATED).bound is Bound.HELD
+        assert governor.admit(wanted, Quality.OK).bound is Bound.NONE
+
+
+@pytest.mark.parametrize("wanted_ua", [1, 2, 999, 3000])
+def test_what_is_in_range_is_ordered_to_the_microampere(wanted_ua: int) -> None:
+    governor = Governor(replace(PROGRAM, slew_ua_s=1_000_000_000), FINE, 20_000)
+    assert admitted(governor, wanted_ua) == wanted_ua
+
+
+def test_the_programs_minimum_itself_is_in_range_and_the_first_order_upward() -> None:
+    program = replace(PROGRAM, amplitude_min_ua=1000, slew_ua_s=1)
+    governor = Governor(program, FINE, 20_000)
+    assert admitted(governor, 1000) == 1000
+    assert admitted(Governor(program, FINE, 20_000), 3000) == 1000
+
+
+# The device's limits ---------------------------------------------
+
+
+def test_charge_and_density_on_their_limits_pass_and_a_step_more_does_not() -> None:
+    assert check_program(EXACT, PROGRAM) is None
+    over = replace(PROGRAM, amplitude_max_ua=3001)
+    breach = check_program(EXACT, over)
+    assert breach == Breach(Refusal.CHARGE_PER_PHASE, 180)
+    assert type(breach.detail) is int
+    breach = check_program(replace(EXACT, charge_max_nc=1795), over)
+    assert breach == Breach(Refusal.CHARGE_DENSITY, 30_010)
+
+
+def test_a_refused_density_is_told_exactly() -> None:
+    program = replace(PROGRAM, amplitude_max_ua=25_000)
+    breach = check_program(replace(EXACT, charge_max_nc=1795), program)
+    assert breach == Breach(Refusal.CHARGE_DENSITY, 250_000)
+
+
+def test_a_fallback_of_one_microampere_below_the_minimum_is_refused() -> None:
+    program = replace(PROGRAM, fallback_ua=1, amplitude_min_ua=2)
+    assert check_program(EXACT, program) == Breach(Refusal.OUT_OF_RANGE, Parameter.FALLBACK_UA)
+
+
+def test_contacts_of_both_poles_are_refused_by_the_anodes_name() -> None:
+    everything = (1 << DBS.contacts) - 1 | CASE
+    for cathodes, anodes in ((0b0010, 0b0010), (everything, CASE)):
+        program = replace(PROGRAM, cathodes=cathodes, anodes=anodes)
+        assert check_program(DBS, program) == Breach(Refusal.OUT_OF_RANGE, Parameter.ANODES)
+
+
+def test_a_recharge_of_one_to_eight_divides_a_step_of_100_microamperes() -> None:
+    assert check_program(replace(DBS, recharge_ratio=8), PROGRAM) is None
+
+
+def test_the_slews_step_is_an_integer() -> None:
+    step_ua = slew_step_ua(DBS, replace(PROGRAM, slew_ua_s=10_009))
+    assert (step_ua, type(step_ua)) == (1000, int)
+
+
+# The state diagram ---------------------------------------------
+
+
+def test_the_diagram_begins_in_boot_and_shows_only_moves_between_states() -> None:
+    lines = mermaid().split("\n")
+    assert lines[:2] == ["stateDiagram-v2", "    [*] --> BOOT"]
+    assert lines[-1] == ""
+    moves = [line.split(": ") for line in lines[2:-1]]
+    assert moves
+    for ends, event in moves:
+        before, after = ends.split(" --> ")
+        assert before.strip() != after
+        assert event != "STOP"
