@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from stimloop_sim.bench import SCHEME, Bench
 from stimloop_sim.profile import names
-from stimloop_sim.serve import TcpPort, Tty, serve
+from stimloop_sim.serve import add_channel_arguments, leave, open_channel, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,8 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.link is not None and options.tcp is not None:
-        parser.error("--link names a tty; leave it out with --tcp")
     if options.profiles:
         print("\n".join(names()))
         return 0
@@ -47,20 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         url = _with(url, "build", "unsigned")
     if options.faults is not None:
         url = _with(url, "faults", quote(options.faults, safe=""))
-    channel: Tty | TcpPort
     try:
         bench = Bench.of_url(url)
-        if options.tcp is None:
-            channel = Tty(options.link)
-            name = channel.path
-        else:
-            channel = TcpPort(*options.tcp)
-            name = "socket://{}:{}".format(*channel.address)
+        channel, name = open_channel(parser, options)
     except (ValueError, OSError) as problem:
         print(f"stimloop simulate: {problem}", file=sys.stderr)
         return 1
     try:
-        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGTERM, leave)
         print(name, flush=True)
         print(
             f"simulated {bench.firmware.profile.model} on {name}: research and bench use, "
@@ -79,10 +69,6 @@ def _with(url: str, key: str, value: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{key}={value}"
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="stimloop simulate",
@@ -95,11 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         help="device profile, with the options of a sim:// URL: dbs?patient=NAME&seed=N "
         "or dbs?recording=FILE&channel=NAME (default: dbs)",
     )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--pty", action="store_true", help="on a kernel tty (default)")
-    where.add_argument(
-        "--tcp", type=_address, metavar="HOST:PORT", help="over TCP, for socket://HOST:PORT"
-    )
+    add_channel_arguments(parser)
     parser.add_argument("--profiles", action="store_true", help="list the device profiles")
     parser.add_argument(
         "--key", type=Path, metavar="FILE", help="its key (default: the public development key)"
@@ -108,15 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "--unsigned", action="store_true", help="a build that takes unsigned orders"
     )
     parser.add_argument("--faults", metavar="FILE", help="faults on schedule: a TOML scenario")
-    parser.add_argument("--link", type=Path, metavar="PATH", help="stable name for the tty")
     return parser
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, like 127.0.0.1:4000")
-    return host, int(port)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import select
 import socket
 import tty
+from pathlib import Path
 from time import monotonic_ns
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from types import FrameType
 
     from stimloop_sim.bench import Bench
 
@@ -176,6 +178,41 @@ class TcpPort:
         """Stop listening."""
         self._drop_client()
         self._server.close()
+
+
+def add_channel_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where a program in real time is reached."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--pty", action="store_true", help="on a kernel tty (default)")
+    where.add_argument(
+        "--tcp", type=_address, metavar="HOST:PORT", help="over TCP, for socket://HOST:PORT"
+    )
+    parser.add_argument("--link", type=Path, metavar="PATH", help="stable name for the tty")
+
+
+def open_channel(
+    parser: argparse.ArgumentParser, options: argparse.Namespace
+) -> tuple[Tty | TcpPort, str]:
+    """Open what these arguments ask for; the channel, and the name that a client opens."""
+    if options.tcp is None:
+        tty_ = Tty(options.link)
+        return tty_, tty_.path
+    if options.link is not None:
+        parser.error("--link names a tty; leave it out with --tcp")
+    port = TcpPort(*options.tcp)
+    return port, "socket://{}:{}".format(*port.address)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, like 127.0.0.1:4000")
+    return host, int(port)
+
+
+def leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Take SIGTERM for Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def serve(bench: Bench, channel: Channel) -> NoReturn:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+_FORWARDED = (commands.simulate, commands.impair)
+"""Commands that are programs of their own."""
+
+
 class Command(Protocol):
     """One of the commands below: its name and its docstring are those of the command line."""
 
@@ -41,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status.
     """
     options, rest = _parser().parse_known_args(arguments)
-    if rest and options.command is not commands.simulate:
+    if rest and options.command not in _FORWARDED:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     options.rest = rest
     signal.signal(signal.SIGTERM, _interrupt)
@@ -76,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(command: Command, *, json: bool = False) -> argparse.ArgumentParser:
-        own = command is commands.simulate  # its options are for the other program to judge
+        own = command in _FORWARDED  # its options are for the other program to judge
         sub = subparsers.add_parser(
             command.__name__,
             help=command.__doc__,
@@ -143,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--c", action="store_true", help="C header")
 
     add(commands.simulate)
+    add(commands.impair)
     return parser
 
 

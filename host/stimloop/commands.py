@@ -254,7 +254,16 @@ def protocol(options: argparse.Namespace) -> int:
 
 def simulate(options: argparse.Namespace) -> int:
     """A simulated implant in a process of its own; its options are that program's."""
-    command = [sys.executable, "-m", "stimloop_sim", *options.rest]
+    return _simulator("stimloop_sim", options)
+
+
+def impair(options: argparse.Namespace) -> int:
+    """A bad line in front of a real port; its options are that program's."""
+    return _simulator("stimloop_sim.proxy", options)
+
+
+def _simulator(module: str, options: argparse.Namespace) -> int:
+    command = [sys.executable, "-m", module, *options.rest]
     with subprocess.Popen(command) as process:  # noqa: S603  # our own program
         try:
             return process.wait()
