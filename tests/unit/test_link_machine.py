@@ -1,0 +1,233 @@
+"""A real link, the firmware and every fault at once: what holds after any sequence of events.
+
+STIMLOOP_LONG=1 makes the search ten times as long.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.peer import DBS, PROGRAM, Silence
+from tests.strategies import programs
+
+from stimloop_hw.errors import LinkLost, OrderRefused, WrongPeer
+from stimloop_hw.framing import PANIC, Flag, encode
+from stimloop_hw.link import Link
+from stimloop_hw.messages import Commit, Committed, Heartbeat, Setpoint, Stage, Staged, Stop
+from stimloop_hw.ports import POLL_MS
+from stimloop_hw.vocabulary import ResetCause, State
+from stimloop_sim.bench import Bench
+from stimloop_sim.firmware import Firmware
+from stimloop_sim.scenario import KINDS, Direction, Entry, Scenario
+from stimloop_sim.sensing import FrontEnd
+from stimloop_sim.states import DELIVERING
+from stimloop_sim.watchdog import RESET_US
+
+if TYPE_CHECKING:
+    from stimloop_hw.program import Program
+
+LONG = "STIMLOOP_LONG" in os.environ
+LEASE_MS = 400
+SAMPLE_US = 4000
+BLOCK_US = 20_000
+LEASE_END_US = LEASE_MS * 1000 + 250_000 + 2 * BLOCK_US
+"""The latest end of a therapy that nobody renews: lease, ramp, and the ticks that notice."""
+SLOWEST_PPM = 100_000
+"""How wrong a scenario's clock may be: all bounds in the device's time stretch by that."""
+
+
+def _entry(draw: st.DrawFn, kind: str) -> Entry:
+    at_us = draw(st.integers(0, 40)) * 50_000
+    until_us = at_us + draw(st.integers(1, 20)) * 50_000
+    values = {
+        key: draw(st.integers(p.low, min(p.high, 50_000)))
+        for key, p in KINDS[kind].parameters.items()
+    }
+    directions = draw(st.sampled_from([frozenset({d}) for d in Direction]))
+    return Entry(kind, at_us, until_us, directions, MappingProxyType(values))
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    """Up to six faults of any kind in the first seconds."""
+    kinds = draw(st.lists(st.sampled_from(sorted(KINDS)), max_size=6))
+    return Scenario(draw(st.integers(0, 99)), tuple(_entry(draw, kind) for kind in kinds))
+
+
+class Cable:
+    """A port in memory, on the bench's clock."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self._received = bytearray()
+
+    @property
+    def in_waiting(self) -> int:
+        self._received += self.bench.take()
+        return len(self._received)
+
+    def read(self, size: int, /) -> bytes:
+        until_us = self.bench.now_us + POLL_MS * 1000
+        while self.in_waiting < size and self.bench.now_us < until_us:
+            self.bench.advance_block()
+        data = bytes(self._received[:size])
+        del self._received[:size]
+        return data
+
+    def write(self, data: bytes, /) -> int:
+        self.bench.receive(data)
+        return len(data)
+
+    def close(self) -> None:
+        pass
+
+
+class UnderFaults(RuleBasedStateMachine):
+    """A host that may do anything, on a bad line, with a device that breaks."""
+
+    @initialize(scenario=scenarios())
+    def powers_on(self, scenario: Scenario) -> None:
+        front_end = FrontEnd(Silence(), DBS.sense_range_uv, 5)
+
+        def power_on(boot: int, cause: ResetCause) -> Firmware:
+            return Firmware(DBS, front_end, boot=boot, cause=cause)
+
+        self.bench = Bench(power_on, real=False, scenario=scenario)
+        self.link = Link(Cable(self.bench), "the cable")
+        self.kinds = {entry.kind for entry in scenario.entries}
+        self.number = 0
+        self.watched = self.bench.firmware
+        self.seen = 0
+        self.fault_of: Firmware | None = None
+        self.program: Program = PROGRAM
+
+    # What the host does ---------------------------------------------
+
+    def attempt(self, action: object, *arguments: object) -> None:
+        assert callable(action)
+        with suppress(LinkLost, WrongPeer, OrderRefused):
+            action(*arguments)
+        self.link.notices.clear()
+
+    @rule()
+    def greets(self) -> None:
+        self.attempt(self.link.hello)
+
+    @rule(program=st.just(PROGRAM) | programs(DBS))
+    def starts(self, program: Program) -> None:
+        def whole() -> None:
+            self.link.hello()
+            staged = self.link.request(Stage(1, program.entries()), Staged)
+            order = Commit(1, staged.staged_crc)
+            self.link.request(order, Committed, self.link.t_us + 400_000)
+            self.link.start(staged.staged_crc, LEASE_MS)
+            self.program = program
+            self.steers(100)
+
+        self.attempt(whole)
+
+    @rule(share=st.integers(0, 110))
+    def steers(self, share: int) -> None:
+        self.number += 1
+        p = self.program
+        amplitude_ua = min(p.amplitude_max_ua * share // 100, p.slew_ua_s // 10) // 100 * 100
+        order = Setpoint(self.number, 0, amplitude_ua, p.period_max_us, 0)
+        self.attempt(self.link.send, order, self.link.t_us + 100_000)
+        self.attempt(self.link.send, Heartbeat(LEASE_MS, 0, 0))
+
+    @rule(blocks=st.integers(1, 10), alive=st.booleans())
+    def time_passes(self, blocks: int, *, alive: bool) -> None:
+        for _ in range(blocks):
+            if alive:
+                self.attempt(self.link.send, Heartbeat(LEASE_MS, 0, 0))
+            self.bench.advance_block()
+            self.looks_at_pulses()
+
+    @rule(noise=st.binary(max_size=100))
+    def noise_comes(self, noise: bytes) -> None:
+        self.bench.receive(noise)
+
+    # What must hold ---------------------------------------------
+
+    @precondition(lambda self: self.bench.implant.runs)
+    @rule(panic=st.booleans(), session=st.integers(0, 2**32 - 1), seq=st.integers(0, 65535))
+    def an_intact_stop_reaches_running_firmware(
+        self, *, panic: bool, session: int, seq: int
+    ) -> None:
+        stop = encode(Stop.number, Flag.NONE, seq, session, 0, b"\0", 0)
+        firmware = self.bench.firmware
+        before = firmware.therapy.pulses.pulses
+        self.bench.implant.receive(b"\0" + (3 * PANIC if panic else stop))
+        assert firmware.therapy.state not in DELIVERING
+        self.bench.advance(1)
+        ticks = self.pulses_of(firmware) - before
+        stuck = "output_stuck" in self.kinds
+        assert ticks <= stuck, (
+            "bound: one sample period, in which no new pulse begins; a stuck stage is grounded "
+            "by the monitor within the sample of its first forbidden pulse"
+        )
+        self.bench.advance(25)
+        assert self.pulses_of(firmware) - before <= stuck, "bound: a stopped output stays off"
+        assert self.bench.firmware.therapy.pulses.amplitude_ua == 0 or stuck
+
+    @rule()
+    def silence_ends_every_lease(self) -> None:
+        stretched_us = LEASE_END_US * (1_000_000 + SLOWEST_PPM) // 1_000_000
+        self.bench.advance_to(self.bench.now_us + stretched_us + RESET_US)
+        self.fall_out_of_storage()
+        firmware = self.bench.firmware
+        before = self.pulses_of(firmware)
+        self.bench.advance(50)
+        if self.bench.firmware is firmware:
+            assert firmware.therapy.state not in DELIVERING, "bound: lease + ramp, or watchdog"
+            assert self.pulses_of(firmware) - before <= ("output_stuck" in self.kinds)
+
+    def fall_out_of_storage(self) -> None:
+        """What a slow, stalled or replaying line still holds has to come out first."""
+        for _ in range(200):
+            if self.bench.firmware.therapy.state not in DELIVERING:
+                return
+            self.bench.advance(25)
+
+    def pulses_of(self, firmware: Firmware) -> int:
+        return firmware.therapy.pulses.pulses
+
+    def looks_at_pulses(self) -> None:
+        """No pulse was above the program that is committed, or above the device's limits."""
+        firmware = self.bench.firmware
+        if firmware is not self.watched:
+            self.watched, self.seen = firmware, 0
+        train = firmware.therapy.pulses
+        new, self.seen = train.pulses - self.seen, train.pulses
+        for _, ua in train.recent()[-new:] if new else []:
+            assert 0 < ua <= DBS.amplitude_max_ua, "bound: the device's largest amplitude"
+            assert ua * train.width_us <= DBS.charge_max_nc * 1000, "bound: charge per phase"
+
+    @invariant()
+    def no_pulse_is_above_a_limit_and_none_leaves_charge(self) -> None:
+        self.looks_at_pulses()
+        therapy = self.bench.firmware.therapy
+        assert therapy.pulses.net_fc == 0
+        assert not therapy.pulses.breached
+        if therapy.program is not None and "output_stuck" not in self.kinds:
+            assert therapy.pulses.amplitude_ua <= therapy.program.amplitude_max_ua
+
+    @invariant()
+    def a_fault_is_left_by_a_reset_only(self) -> None:
+        firmware = self.bench.firmware
+        if self.fault_of is firmware:
+            assert firmware.therapy.state is State.FAULT
+            assert firmware.therapy.faults
+        self.fault_of = firmware if firmware.therapy.state is State.FAULT else None
+
+
+TestUnderFaults = UnderFaults.TestCase
+TestUnderFaults.settings = settings(
+    max_examples=400 if LONG else 40, stateful_step_count=20, deadline=None
+)
