@@ -387,7 +387,7 @@ class Campaign:
         accounted = sum(t[name] for name in ACCOUNTS)
         if t["received"] != accounted:
             found.append(f"{t['received']} frames were received, {accounted} accounted for")
-        # A write that was struck holds at most the frame itself, one overtaken and one replayed.
+        # A write that was struck holds at most its frame, one overtaken and one replayed.
         most = 3 * t["struck"] + t["swallowed"] + self.faults["reset"] + self.faults["unplug"]
         if t["lost"] > most:
             found.append(f"{t['lost']} frames were lost, on a line that lost at most {most}")
