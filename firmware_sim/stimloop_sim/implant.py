@@ -213,6 +213,8 @@ class Implant:
         self._acting.add(number)
 
     def _end(self, entry: Entry) -> None:
+        if any(self._entries[number].kind == entry.kind for number in self._acting):
+            return  # another one of its kind goes on
         match entry.kind:
             case "clock_drift":
                 self._ppm = self._fraction = 0
@@ -233,7 +235,8 @@ class Implant:
 
     def _stick(self) -> None:
         therapy = self.firmware.therapy
-        therapy.pulses = cast("PulseTrain", StuckStage(therapy.pulses))
+        if not isinstance(therapy.pulses, StuckStage):
+            therapy.pulses = cast("PulseTrain", StuckStage(therapy.pulses))
 
     def _loosen(self) -> None:
         """The stage obeys again; orders that it has not heard are void, so it stops."""

@@ -233,6 +233,26 @@ def test_an_output_that_comes_loose_is_silent_until_the_next_start() -> None:
     assert hand.pulses == before
 
 
+def test_two_faults_of_a_kind_that_overlap_end_with_the_later_one() -> None:
+    hand = DeviceHand(
+        entry("output_stuck", 200, 900),
+        entry("output_stuck", 200, 750),
+        entry("brown_out", 1000, 1200),
+        entry("brown_out", 1100, 1300),
+    )
+    hand.therapy()
+    hand.until_ms(800)
+    assert hand.stop().state == State.IDLE
+    before = hand.pulses
+    hand.until_ms(860)
+    assert before < hand.pulses <= before + 1, "it still sticks, and is grounded"
+    hand.until_ms(1280)
+    assert not hand.implant.runs
+    hand.until_ms(1300)
+    assert hand.implant.runs
+    assert hand.implant.boot == 2
+
+
 def test_a_stage_that_sticks_still_sticks_after_a_reset() -> None:
     hand = DeviceHand(entry("output_stuck", 1000), entry("hang", 1100))
     hand.therapy()
