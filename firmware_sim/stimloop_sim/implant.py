@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from stimloop_hw.vocabulary import Fault, ResetCause
+from stimloop_hw.vocabulary import Fault, ResetCause, StopMode
 from stimloop_sim.breakdown import StickyConverter, StuckStage
 from stimloop_sim.scenario import NEVER_US
 from stimloop_sim.states import DELIVERING
@@ -148,8 +148,7 @@ class Implant:
         """Compare a tick's pulses with whether they were allowed when it began."""
         therapy = self.firmware.therapy
         if self._monitor.check(therapy.pulses.pulses, allowed=allowed):
-            if isinstance(therapy.pulses, StuckStage):
-                therapy.pulses.grounded = True
+            self._stick().grounded = True
             therapy.fail(self.firmware.now_us, Fault.OUTPUT_STUCK)
 
     def _stand_still(self, samples: int) -> None:
@@ -208,7 +207,7 @@ class Implant:
                 self.firmware.therapy.pulses.stop(self.firmware.now_us)
             case "output_stuck":
                 self._stick()
-            case "adc_stuck":
+            case _:
                 self._converter.stuck = True
         self._acting.add(number)
 
@@ -223,7 +222,7 @@ class Implant:
                 self.reset(ResetCause.BROWN_OUT)
             case "output_stuck":
                 self._loosen()
-            case "adc_stuck":
+            case _:
                 self._converter.stuck = False
 
     def _flip(self, bit: int) -> None:
@@ -233,14 +232,15 @@ class Implant:
             image[bit // 8 % len(image)] ^= 1 << bit % 8
             therapy.image = bytes(image)
 
-    def _stick(self) -> None:
+    def _stick(self) -> StuckStage:
+        """Take the output stage out of the firmware's hands."""
         therapy = self.firmware.therapy
         if not isinstance(therapy.pulses, StuckStage):
             therapy.pulses = cast("PulseTrain", StuckStage(therapy.pulses))
+        return cast("StuckStage", therapy.pulses)
 
     def _loosen(self) -> None:
         """The stage obeys again; orders that it has not heard are void, so it stops."""
         therapy = self.firmware.therapy
-        if isinstance(therapy.pulses, StuckStage):
-            therapy.pulses = therapy.pulses.stage
-            therapy.stop(self.firmware.now_us, 0)
+        therapy.pulses = cast("StuckStage", therapy.pulses).stage
+        therapy.stop(self.firmware.now_us, StopMode.GROUND)

@@ -169,6 +169,15 @@ def test_samples_are_numbered_anew_after_a_reset_and_the_patient_lives_on() -> N
     assert np.frombuffer(block.samples_nv, "<i4")[0] == 100_000
 
 
+def test_a_device_that_is_off_outlasts_its_recording() -> None:
+    hand = DeviceHand(entry("brown_out", 100, 300))
+    hand.implant.firmware.front_end.source.remaining = 30  # type: ignore[misc]
+    hand.advance_ms(120)
+    hand.implant.firmware.front_end.source.remaining = 0  # type: ignore[misc]
+    hand.advance_ms(200)
+    assert (hand.implant.now_us, hand.implant.boot) == (320_000, 2)
+
+
 # Clock drift ---------------------------------------------
 
 
@@ -228,6 +237,18 @@ def test_an_output_that_comes_loose_is_silent_until_the_next_start() -> None:
     assert hand.setpoint(1500) is None
     hand.until_ms(1200)
     assert (hand.state, hand.amplitude_ua) == (State.IDLE, 0)
+    before = hand.pulses
+    hand.advance_ms(1000)
+    assert hand.pulses == before
+
+
+def test_the_monitor_grounds_the_output_of_firmware_that_has_gone_astray() -> None:
+    hand = DeviceHand()
+    hand.therapy()
+    hand.until_ms(500)
+    hand.firmware.therapy.state = State.IDLE
+    hand.advance_ms(20)
+    assert (hand.state, hand.amplitude_ua) == (State.FAULT, 0)
     before = hand.pulses
     hand.advance_ms(1000)
     assert hand.pulses == before
