@@ -420,8 +420,6 @@ def table(campaign: Campaign) -> str:
         ("sent by the host", t["sent"]),
         ("sent again by the attacker", t["replayed"]),
         ("lost on the line", t["lost"]),
-        ("… writes that it damaged, a few of which still carried an intact frame", t["struck"]),
-        ("… writes that a dead line swallowed whole", t["swallowed"]),
         ("received intact", t["received"]),
         ("… carried out", t["executed"]),
         ("… sessions opened", t["sessions"]),
