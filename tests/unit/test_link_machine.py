@@ -38,6 +38,7 @@ SAMPLE_US = 4000
 BLOCK_US = 20_000
 LEASE_END_US = LEASE_MS * 1000 + 250_000 + 2 * BLOCK_US
 """The latest end of a therapy that nobody renews: lease, ramp, and the ticks that notice."""
+CHARGE_MAX_NC = min(contact.charge_max_nc for contact in DBS.contacts)
 SLOWEST_PPM = 100_000
 """How wrong a scenario's clock may be: all bounds in the device's time stretch by that."""
 
@@ -236,8 +237,8 @@ class UnderFaults(RuleBasedStateMachine):
         train = firmware.therapy.pulses
         new, self.seen = train.pulses - self.seen, train.pulses
         for _, ua in train.recent()[-new:] if new else []:
-            assert 0 < ua <= DBS.amplitude_max_ua, "bound: the device's largest amplitude"
-            assert ua * train.width_us <= DBS.charge_max_nc * 1000, "bound: charge per phase"
+            assert 0 < ua <= DBS.amplitude_ua[-1].high, "bound: the device's largest amplitude"
+            assert ua * train.width_us <= CHARGE_MAX_NC * 1000, "bound: charge per phase"
 
     @invariant()
     def no_pulse_is_above_a_limit_and_none_leaves_charge(self) -> None:
