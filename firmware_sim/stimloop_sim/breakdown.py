@@ -88,6 +88,11 @@ class StuckStage:
         """Amplitude a pulse would have now, µA."""
         return 0 if self.grounded else self.stage.amplitude_ua
 
+    @property
+    def delivered_ua(self) -> int:
+        """Amplitude of the latest pulse, µA; 0 once it is grounded."""
+        return 0 if self.grounded else self.stage.delivered_ua
+
     def advance(self, start_us: int, sample_us: int, samples: int) -> npt.NDArray[np.int32]:
         """Deliver the pulses of the next sample intervals, or ground them."""
         if self.grounded:

@@ -210,6 +210,7 @@ def test_a_stuck_output_is_grounded_one_sample_after_its_first_forbidden_pulse()
     hand.advance_ms(100)
     assert before < hand.pulses <= before + 1
     assert (hand.state, hand.amplitude_ua) == (State.FAULT, 0)
+    assert hand.firmware.status().delivered_ua == 0
     assert hand.firmware.therapy.faults == Fault.OUTPUT_STUCK
     assert next(e.arg for e in hand.told(Event) if e.code == EventCode.FAULT) == 8
     hand.advance_ms(1000)
