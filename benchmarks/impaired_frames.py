@@ -20,7 +20,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from stimloop_hw.errors import LinkLost, OrderRefused, WrongPeer
+from stimloop_hw.errors import LinkLost, OrderRefused, WrongKey, WrongPeer
 from stimloop_hw.framing import Deframer, Flag
 from stimloop_hw.link import Link
 from stimloop_hw.messages import (
@@ -39,21 +39,28 @@ from stimloop_hw.messages import (
 )
 from stimloop_hw.ports import POLL_MS
 from stimloop_hw.program import CASE, Mode, Program
+from stimloop_hw.seal import TAG_SIZE
 from stimloop_sim.bench import Bench
 from stimloop_sim.limits import Breach
 from stimloop_sim.orders import Orders
 from stimloop_sim.scenario import KINDS, NEVER_US, Direction, Entry, Scenario
+from stimloop_sim.sessions import Sessions
 from stimloop_sim.therapy import Therapy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stimloop_hw.messages import Message
+    from stimloop_hw.vocabulary import Role
+    from stimloop_sim.sessions import HostSession
 
 FRAMES_A_ROUND = 4000
 """Then comes a new device, under another seed and another mixture of faults."""
 PROGRAM = Program(Mode.TRAIN, 0, 3000, 60, 5000, 20_000, 10_000, 500, 0b0010, CASE)
-ACCOUNTS = ("executed", "sessions", "stops", "foreign", "repeated", "refused")
+ACCOUNTS = (
+    *("executed", "greeted", "admitted", "stops"),
+    *("foreign", "bad_tags", "repeated", "refused"),
+)
 
 
 class Oracle:
@@ -67,57 +74,44 @@ class Oracle:
 
     def __init__(self) -> None:
         self.wrong: Counter[str] = Counter()
-        self.sent = 0
-        self.executed = 0
-        self.sessions = 0
-        self.stops = 0
-        self.now_us = 0
+        self.sent = self.executed = self.greeted = self.admitted = self.stops = 0
         self._deframer = Deframer(TABLE_CRC)
-        # (number, payload) -> session -> sequence number -> latest time to carry it out
+        # (number, payload) -> session -> counter's low bits -> latest time to carry it out
         self._orders: dict[tuple[int, bytes], dict[int, dict[int, int]]] = {}
-        self._done: Counter[tuple[int, bytes]] = Counter()  # in the device's present session
-        self._device: object = None
-        self._candidates: set[int] = set()
-        self._over: set[int] = set()
+        self._done: Counter[tuple[int, bytes]] = Counter()  # in the present session
+        self._session = 0
 
     def hear(self, data: bytes) -> None:
         """The host writes."""
         for frame in self._deframer.feed(data):
             self.sent += 1
             latest_us = frame.time if frame.flags & Flag.EXPIRES else NEVER_US
-            of_order = self._orders.setdefault((frame.number, frame.payload), {})
+            signed = frame.flags & Flag.SIGNED
+            payload = frame.payload[:-TAG_SIZE] if signed else frame.payload
+            of_order = self._orders.setdefault((frame.number, payload), {})
             of_order.setdefault(frame.session, {})[frame.seq] = latest_us
 
-    def begin_session(self, device: object) -> None:
-        """The device has let a session begin (or has been reset): the old one is over."""
-        self._device = device
-        if len(self._candidates) == 1:
-            self._over |= self._candidates
-        self._candidates = set()
+    def begin_session(self, session: int) -> None:
+        """The device takes orders from another session now: the one before is over."""
+        self.admitted += 1
+        self._session = session
         self._done.clear()
 
-    def judge(self, device: object, order: Message, now_us: int) -> None:
+    def judge(self, order: Message, now_us: int) -> None:
         """The device carries out an order."""
-        if device is not self._device:
-            self.begin_session(device)
         self.executed += 1
-        payload = order.encode()
-        of_order = self._orders.get((order.number, payload))
-        if of_order is None:
+        key = (order.number, order.encode())
+        if key not in self._orders:
             self.wrong["never sent with those bytes"] += 1
             return
-        # Which session the device is in follows from what it has carried out since it began.
-        sessions = (set(of_order) & self._candidates) if self._candidates else set(of_order)
-        sessions -= self._over
-        if not sessions:
+        of_session = self._orders[key].get(self._session)
+        if of_session is None:
             self.wrong["in a foreign session"] += 1
             return
-        self._candidates = sessions
-        if max(max(of_order[session].values()) for session in sessions) < now_us:
+        if max(of_session.values()) < now_us:
             self.wrong["after its deadline"] += 1
-        key = (order.number, payload)
         self._done[key] += 1
-        if self._done[key] > max(len(of_order[session]) for session in sessions):
+        if self._done[key] > len(of_session):
             self.wrong["twice"] += 1
 
     def stop(self) -> None:
@@ -129,18 +123,21 @@ class Oracle:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Look over the shoulder of every firmware."""
-        obey, forget, stop = Orders.obey, Orders.forget, Therapy.stop
+        obey, greet, admit, stop = Orders.obey, Sessions.greet, Sessions.admit, Therapy.stop
 
         def obeys(orders: Orders, order: Message, now_us: int) -> Any:  # noqa: ANN401
             outcome = obey(orders, order, now_us)
             if not isinstance(outcome, Breach):
-                self.judge(orders, order, now_us)
+                self.judge(order, now_us)
             return outcome
 
-        def forgets(orders: Orders) -> None:
-            self.sessions += 1
-            self.begin_session(orders)
-            forget(orders)
+        def greets(sessions: Sessions, guest: HostSession) -> None:
+            self.greeted += 1
+            greet(sessions, guest)
+
+        def admits(sessions: Sessions, session: HostSession, role: Role) -> None:
+            self.begin_session(session.number)
+            admit(sessions, session, role)
 
         def stops(therapy: Therapy, now_us: int, mode: int) -> None:
             self.stop()
@@ -148,7 +145,8 @@ class Oracle:
 
         with (
             patch.object(Orders, "obey", obeys),
-            patch.object(Orders, "forget", forgets),
+            patch.object(Sessions, "greet", greets),
+            patch.object(Sessions, "admit", admits),
             patch.object(Therapy, "stop", stops),
         ):
             yield
@@ -259,7 +257,7 @@ class Host:
                 for _ in range(self._random.randint(1, 12)):
                     self._order()
                 self._link.sensed()
-        except (WrongPeer, LinkLost):
+        except (WrongPeer, WrongKey, LinkLost):
             self._linked = self._started = False
         except OrderRefused:
             self._started = False
@@ -360,8 +358,10 @@ class Campaign:
             received=sum(s.received for s in statuses),
             damaged=sum(s.damaged for s in statuses),
             executed=oracle.executed,
-            sessions=oracle.sessions,
+            greeted=oracle.greeted,
+            admitted=oracle.admitted,
             stops=oracle.stops,
+            bad_tags=sum(s.bad_tags for s in statuses),
             foreign=sum(s.foreign for s in statuses),
             repeated=sum(s.repeated for s in statuses),
             refused=sum(s.refused for s in statuses),
@@ -422,9 +422,11 @@ def table(campaign: Campaign) -> str:
         ("lost on the line", t["lost"]),
         ("received intact", t["received"]),
         ("… carried out", t["executed"]),
-        ("… sessions opened", t["sessions"]),
+        ("… greetings answered", t["greeted"]),
+        ("… hosts admitted", t["admitted"]),
         ("… stops", t["stops"]),
-        ("… dropped: foreign session", t["foreign"]),
+        ("… dropped: foreign session, or signed in a lockout", t["foreign"]),
+        ("… dropped: bad tag", t["bad_tags"]),
         ("… dropped or answered again: repeated, overtaken", t["repeated"]),
         ("… refused, stale ones among them", t["refused"]),
         ("… … stale", t["stale"]),

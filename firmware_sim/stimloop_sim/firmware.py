@@ -271,6 +271,7 @@ class Firmware:
             left_ms = self._lockout.left_us(self.now_us) // 1000
             refused = Refused(frame.number, frame.seq, Refusal.LOCKED, left_ms)
             self._tell_openly(frame, refused)
+        self.foreign += 1
 
     def _count_bad_tag(self) -> None:
         if self._lockout.count(self.now_us):

@@ -16,7 +16,6 @@ from stimloop_hw.messages import Commit, Committed, Heartbeat, Setpoint, Stage, 
 from stimloop_hw.program import CASE, Mode, Program
 from stimloop_hw.vocabulary import Fault, State
 from stimloop_sim import firmware as firmwares
-from stimloop_sim.orders import Orders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +158,7 @@ def test_of_twenty_thousand_impaired_frames_none_is_obeyed_wrongly_and_the_books
 def test_the_oracle_would_find_a_device_that_ignores_deadlines(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(firmwares.Firmware, "_check_deadline", lambda *_: None)
+    monkeypatch.setattr(firmwares.Firmware, "_check_deadline", lambda *_, **__: None)
     campaign = Campaign()
     campaign.run(4000, seed=7)
     assert campaign.wrong["after its deadline"] > 0
@@ -168,10 +167,6 @@ def test_the_oracle_would_find_a_device_that_ignores_deadlines(
 def test_the_oracle_would_find_orders_twice_altered_and_foreign() -> None:
     oracle = Oracle()
     with oracle.watching(), Link.open("sim://dbs") as link:
-        orders = Orders.__new__(Orders)
-        link.hello()
-        assert set(oracle.wrong) == {"never sent with those bytes"}
-        oracle.wrong.clear()
         sent = Heartbeat(2000, 0, 7)
         write = link.port.write
 
@@ -180,13 +175,15 @@ def test_the_oracle_would_find_orders_twice_altered_and_foreign() -> None:
             return write(data)
 
         link.port.write = writes  # type: ignore[method-assign]
+        link.hello()
         link.send(sent)
         link.send(Heartbeat(2000, 0, 8))
         assert not oracle.wrong
-        device = oracle._device
-        oracle.judge(device, sent, 0)
+        assert oracle.executed > 2
+        oracle.judge(sent, 0)
         assert oracle.wrong == {"twice": 1}
-        oracle.judge(device, Heartbeat(2001, 0, 7), 0)
+        oracle.judge(Heartbeat(2001, 0, 7), 0)
         assert oracle.wrong["never sent with those bytes"] == 1
-        oracle.judge(orders, sent, 0)
+        oracle.begin_session(1)
+        oracle.judge(sent, 0)
         assert oracle.wrong["in a foreign session"] == 1

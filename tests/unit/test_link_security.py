@@ -74,7 +74,7 @@ def test_the_development_key_is_refused_for_hardware() -> None:
     firmware._build &= ~Build.SIMULATED
     with pytest.raises(WrongKey, match="no simulator, and the development key is public"):
         link.hello()
-    port.bench.firmware = Firmware(firmware.profile, firmware.front_end, key=KEY)
+    port.bench.implant.firmware = Firmware(firmware.profile, firmware.front_end, key=KEY)
     port.bench.firmware._build &= ~Build.SIMULATED
     hardware = Link(port, "bench", key=KEY)
     assert Build.SIMULATED not in Build(hardware.hello().build)
@@ -215,7 +215,9 @@ def test_before_the_handshake_nobody_is_pinged() -> None:
 def test_the_dictionary_can_be_had_from_a_device_of_another_table() -> None:
     link, port = cabled()
     firmware = port.bench.firmware
-    port.bench.firmware = Firmware(firmware.profile, firmware.front_end, table_crc=0x12345678)
+    port.bench.implant.firmware = Firmware(
+        firmware.profile, firmware.front_end, table_crc=0x12345678
+    )
     found = link.dictionary()
     assert found["messages"]["10"]["name"] == "Stop"
     assert found["enums"]["Role"]["CONTROLLER"] == 3

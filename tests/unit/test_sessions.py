@@ -460,7 +460,7 @@ def test_what_was_aborted_cannot_be_committed() -> None:
 
 def faulty(fault: Fault) -> Hand:
     hand = Hand.delivering(1000)
-    hand.firmware.therapy._fail(hand.firmware.now_us, fault)
+    hand.firmware.therapy.fail(hand.firmware.now_us, fault)
     assert hand.state is State.FAULT
     return hand
 
