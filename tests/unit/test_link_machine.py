@@ -16,12 +16,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.peer import DBS, PROGRAM, Silence
 from tests.strategies import programs
 
-from stimloop_hw.errors import LinkLost, OrderRefused, WrongPeer
+from stimloop_hw.errors import LinkLost, OrderRefused, WrongKey, WrongPeer
 from stimloop_hw.framing import PANIC, Flag, encode
 from stimloop_hw.link import Link
-from stimloop_hw.messages import Commit, Committed, Heartbeat, Setpoint, Stage, Staged, Stop
+from stimloop_hw.messages import (
+    ClearFault,
+    Commit,
+    Committed,
+    Heartbeat,
+    Setpoint,
+    Stage,
+    Staged,
+    Status,
+    Stop,
+)
 from stimloop_hw.ports import POLL_MS
-from stimloop_hw.vocabulary import ResetCause, State
+from stimloop_hw.vocabulary import Fault, ResetCause, State
 from stimloop_sim.bench import Bench
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.scenario import KINDS, NEVER_US, Direction, Entry, Scenario
@@ -111,6 +121,8 @@ class UnderFaults(RuleBasedStateMachine):
         self.watched = self.bench.firmware
         self.seen = 0
         self.fault_of: Firmware | None = None
+        self.latched = 0
+        self.named: set[int] = set()
         self.program: Program = PROGRAM
         if running:
             self.starts_program(PROGRAM)
@@ -120,7 +132,7 @@ class UnderFaults(RuleBasedStateMachine):
 
     def attempt(self, action: object, *arguments: object) -> None:
         assert callable(action)
-        with suppress(LinkLost, WrongPeer, OrderRefused):
+        with suppress(LinkLost, WrongPeer, WrongKey, OrderRefused):
             action(*arguments)
         self.link.notices.clear()
 
@@ -169,6 +181,15 @@ class UnderFaults(RuleBasedStateMachine):
     def greets_again(self, *, now: bool) -> None:
         if now:
             self.attempt(self.link.hello)
+
+    @precondition(lambda self: self.bench.firmware.therapy.state is State.FAULT)
+    @rule(exactly=st.booleans(), greeting=st.booleans())
+    def clears_a_fault(self, *, exactly: bool, greeting: bool) -> None:
+        if greeting:
+            self.attempt(self.link.hello)
+        faults = self.bench.firmware.therapy.faults ^ (0 if exactly else Fault.CHARGE_BALANCE)
+        self.named.add(faults)
+        self.attempt(self.link.request, ClearFault(faults), Status)
 
     @rule(noise=st.binary(max_size=100))
     def noise_comes(self, noise: bytes) -> None:
@@ -250,12 +271,16 @@ class UnderFaults(RuleBasedStateMachine):
             assert therapy.pulses.amplitude_ua <= therapy.program.amplitude_max_ua
 
     @invariant()
-    def a_fault_is_left_by_a_reset_only(self) -> None:
+    def a_fault_is_left_by_a_reset_or_by_a_clear_that_names_it(self) -> None:
         firmware = self.bench.firmware
-        if self.fault_of is firmware:
-            assert firmware.therapy.state is State.FAULT
+        if firmware.therapy.state is State.FAULT:
             assert firmware.therapy.faults
-        self.fault_of = firmware if firmware.therapy.state is State.FAULT else None
+            self.fault_of, self.latched = firmware, firmware.therapy.faults
+        elif self.fault_of is firmware:
+            assert self.latched in self.named
+            assert not self.latched & Fault.SELF_TEST
+            assert firmware.therapy.state not in DELIVERING
+            self.fault_of = None
 
 
 TestUnderFaults = UnderFaults.TestCase
