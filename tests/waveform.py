@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stimloop_hw.program import CASE, PASSIVE
+from stimloop_sim._pulses import PulseTrain
+from stimloop_sim.tissue import Tissue, TissueModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stimloop_hw.program import Program
     from stimloop_hw.ranges import Run
+    from stimloop_sim.profile import Profile
+
+PLENTY_MV = 1_000_000
+
+
+def output_stage(
+    profile: Profile, program: Program, compliance_mv: int = PLENTY_MV
+) -> PulseTrain:
+    """An output stage with a program, in tissue; its supply drives any load if not given."""
+    output = replace(profile, compliance_mv=compliance_mv).output
+    tissue = Tissue(TissueModel.named("default"), output)
+    pulses = PulseTrain(profile.amplitude_ua, tissue.path())
+    pulses.configure(program)
+    tissue.connect(pulses.path, program.cathodes, program.anodes, program.shares_percent)
+    return pulses
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,15 @@ import numpy.typing as npt
 
 from stimloop_hw.program import Program
 from stimloop_hw.ranges import Run
+from stimloop_sim._electrode import Path
 
 @final
 class PulseTrain:
-    def __init__(self, amplitude_ua: Sequence[Run]) -> None: ...
+    def __init__(self, amplitude_ua: Sequence[Run], path: Path) -> None: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def programmed_pc(self) -> int: ...
     @property
     def pulses(self) -> int: ...
     @property

@@ -5,6 +5,8 @@
 cimport cython
 cimport numpy as cnp
 
+from stimloop_sim._electrode cimport Path
+
 cnp.import_array()
 
 cdef enum:
@@ -29,16 +31,19 @@ cdef class PulseTrain:
     amplitude_ua : sequence of Run
         Amplitudes that the hardware has, µA: at most 4 runs, ascending from 0, each beginning
         where the one before ends.
+    path : Path
+        Its way through the tissue, which says how much of a pulse the supply can drive: the
+        whole pulse is reduced, on the hardware's steps, so that it stays balanced.
 
     Attributes
     ----------
     pulses : int
         Pulses delivered.
-    delivered_pc : int
-        Cathodic charge delivered, pC.
+    programmed_pc, delivered_pc : int
+        Cathodic charge, as programmed and as delivered, pC.
     discharged_pc : int
-        What of it returned by passive discharge, pC: in this layer all that a passive pulse
-        left; what the electrodes keep of it is physics.
+        What of the delivered charge returned by passive discharge, pC: in this layer all that
+        a passive pulse left; what the electrodes keep of it is the path's.
     net_fc : int
         Sum over both phases of every completed pulse and every contact of the cathode, fC;
         anything but zero is a fault.
@@ -54,7 +59,9 @@ cdef class PulseTrain:
         The setpoint in force, µA.
     """
 
+    cdef readonly Path path
     cdef readonly long long pulses
+    cdef readonly long long programmed_pc
     cdef readonly long long delivered_pc
     cdef readonly long long discharged_pc
     cdef readonly long long net_fc
@@ -83,14 +90,16 @@ cdef class PulseTrain:
     cdef long long next_us          # when the next pulse is due
     cdef long long earliest_us      # when a trigger was asked for: none before
     cdef long long remaining        # pulses to come; -1 without end
-    cdef long long last_us          # start of the latest pulse, and its amplitude
-    cdef long long last_ua
+    cdef long long interphase_us
+    cdef long long last_us          # start of the latest pulse
+    cdef long long last_ua          # how much of it passed through tissue
+    cdef long long driven_ua        # and what the output stage drove
     cdef bint pending               # a setpoint for a later time
     cdef long long pending_at_us, pending_ua, pending_period_us
     cdef long long recent_us[RECENT]
     cdef long long recent_ua[RECENT]
 
-    def __init__(self, amplitude_ua):
+    def __init__(self, amplitude_ua, Path path not None):
         if not 0 < len(amplitude_ua) <= RUNS:
             raise ValueError(f"{len(amplitude_ua)} runs of amplitudes; 1 to {RUNS} are "
                              "possible: join those of equal step")
@@ -99,7 +108,9 @@ cdef class PulseTrain:
             self.run_low_ua[i] = run.low
             self.run_high_ua[i] = run.high
             self.run_step_ua[i] = run.step
-        self.pulses = self.delivered_pc = self.discharged_pc = self.net_fc = 0
+        self.path = path
+        self.pulses = self.programmed_pc = self.delivered_pc = self.discharged_pc = 0
+        self.net_fc = 0
         self.i2t_ua2_us = 0
         self.breached = False
         self.acting = False
@@ -108,6 +119,7 @@ cdef class PulseTrain:
         self.soft_up_ua_s = self.soft_down_ua_s = 0
         self.soft_us = self.on_us = self.cycle_us = 0
         self.ratio = 1
+        self.interphase_us = 0
         self.sources = 0
         self.silence(0)
 
@@ -123,7 +135,7 @@ cdef class PulseTrain:
         self.down_ua_s = self.slew_down_ua_s
         self.remaining = 0
         self.last_us = 0
-        self.last_ua = 0
+        self.last_ua = self.driven_ua = 0
         self.pending = False
 
     @property
@@ -133,8 +145,8 @@ cdef class PulseTrain:
 
     @property
     def delivered_ua(self):
-        """Amplitude of the latest pulse, µA; 0 once it began more than a period ago."""
-        return self.last_ua if self.last_us + self.period_us >= self.clock_us else 0
+        """Amplitude driven in the latest pulse, µA; 0 once it began over a period ago."""
+        return self.driven_ua if self.last_us + self.period_us >= self.clock_us else 0
 
     cdef inline long long quantised(self) noexcept nogil:
         cdef long long ua = self.level_pa // 1_000_000
@@ -143,6 +155,15 @@ cdef class PulseTrain:
             i -= 1
         return self.run_low_ua[i] + (
             (ua - self.run_low_ua[i]) // self.run_step_ua[i] * self.run_step_ua[i])
+
+    cdef inline long long coarsest(self, long long ua) noexcept nogil:
+        """The largest step up to an amplitude: its multiples below exist in every run."""
+        cdef long long step_ua = self.run_step_ua[0]
+        cdef int i
+        for i in range(1, self.runs):
+            if self.run_low_ua[i] < ua:
+                step_ua = max(step_ua, self.run_step_ua[i])
+        return step_ua
 
     def configure(self, program):
         """Take the committed program; the output stays off until `start`.
@@ -164,6 +185,7 @@ cdef class PulseTrain:
         self.period_us = program.period_min_us
         self.max_ua = program.amplitude_max_ua
         self.ratio = program.recharge_ratio
+        self.interphase_us = program.interphase_us
         self.slew_up_ua_s = program.slew_ua_s
         self.slew_down_ua_s = program.slew_down_ua_s or program.slew_ua_s
         self.soft_us = program.soft_start_ms * 1000
@@ -302,6 +324,15 @@ cdef class PulseTrain:
             self.breached = True
             self.silence(t_us)
             return
+        self.programmed_pc += ua * self.width_us
+        ua = self.path.drive(
+            t_us, ua, self.coarsest(ua), self.width_us, self.interphase_us, self.ratio
+        )
+        self.last_us = t_us
+        self.last_ua = self.path.through_tissue(ua)
+        self.driven_ua = ua
+        if ua == 0:
+            return
         if self.ratio:
             for i in range(self.sources):
                 na = ua * 10 * self.percents[i]
@@ -314,8 +345,6 @@ cdef class PulseTrain:
         self.recent_us[self.pulses % RECENT] = t_us
         self.recent_ua[self.pulses % RECENT] = ua
         self.pulses += 1
-        self.last_us = t_us
-        self.last_ua = ua
 
     cdef void deliver(self, long long end_us) noexcept:
         while self.remaining and self.next_us < end_us:
@@ -340,8 +369,8 @@ cdef class PulseTrain:
         Returns
         -------
         ndarray of int32, shape (samples,)
-            Amplitude in effect in each interval, µA: that of the latest pulse, if it began less
-            than a period before the interval's end.
+            Amplitude in effect in each interval, µA: what reached tissue of the latest pulse,
+            if it began less than a period before the interval's end.
         """
         cdef cnp.npy_intp shape = samples
         effect = cnp.PyArray_EMPTY(1, &shape, cnp.NPY_INT32, 0)

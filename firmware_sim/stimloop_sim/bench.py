@@ -12,11 +12,13 @@ from stimloop_hw.vocabulary import ResetCause
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.impairment import Impairment
 from stimloop_sim.implant import Implant
+from stimloop_sim.lead import SensingLead
 from stimloop_sim.patient import RATES_HZ, DbsPatient, patient_model
 from stimloop_sim.profile import Profile
 from stimloop_sim.recording import ImplantedRecording
 from stimloop_sim.scenario import Scenario
 from stimloop_sim.sensing import FrontEnd
+from stimloop_sim.tissue import Tissue, TissueModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 SCHEME = "sim://"
 KEYS = (
-    *("patient", "recording", "channel", "rate", "gain", "seed", "pace", "fs", "block_ms"),
-    *("key", "build", "faults"),
+    *("patient", "recording", "channel", "rate", "gain", "tissue", "seed", "pace", "fs"),
+    *("block_ms", "key", "build", "faults"),
 )
 PACES = ("free", "real")
 BUILDS = ("signed", "unsigned")
@@ -94,11 +96,21 @@ class Bench:
         if build == "unsigned" and "key" in options:
             raise ValueError("key= protects nothing with build=unsigned; leave one of them out")
         key = read_key(options["key"]) if "key" in options else DEVELOPMENT_KEY
-        front_end = FrontEnd(source, profile.sense_range_uv, block)
+        tissue = Tissue(TissueModel.named(options.get("tissue", "default")), profile.output)
+        seed = _number(options, "seed", 0, None)
+        assert seed is not None
+        pickup = tissue.pickup(source.fs_hz, len(source.channels), seed)
+        front_end = FrontEnd(SensingLead(source, pickup), profile.sense_range_uv, block)
 
         def power_on(boot: int, cause: ResetCause) -> Firmware:
             return Firmware(
-                profile, front_end, key=key, signed=build == "signed", boot=boot, cause=cause
+                profile,
+                front_end,
+                tissue,
+                key=key,
+                signed=build == "signed",
+                boot=boot,
+                cause=cause,
             )
 
         scenario = Scenario.load(options["faults"]) if "faults" in options else Scenario()
@@ -135,6 +147,10 @@ class Bench:
             line_us = min(self.line.due_us, self.line.to_host.due_us) - self.now_us
             due_us = min(due_us, self.now_us + max(1, -(-line_us // sample_us)) * sample_us)
         return due_us
+
+    def magnet(self, *, present: bool) -> None:
+        """Hold a magnet to the implant, or take it away."""
+        self.firmware.sense_magnet(present=present)
 
     def advance_block(self) -> None:
         """Let time pass until the block in the making is complete."""
@@ -250,7 +266,7 @@ def _source(options: Mapping[str, str], fs_hz: int | None, range_uv: int) -> Sou
         model = patient_model(options.get("patient", "default"))
         return DbsPatient(model, seed=seed, fs_hz=fs_hz or 250)
     for key in ("patient", "seed"):
-        if key in options:
+        if key in options and not (key == "seed" and "tissue" in options):
             raise ValueError(f"{key}= and recording= exclude each other; leave one of them out")
     recording = read_recording(
         options["recording"],

@@ -36,6 +36,7 @@ from stimloop_hw.seal import SessionKeys, extended, handshake_proof
 from stimloop_hw.vocabulary import (
     Build,
     EventCode,
+    Lead,
     Refusal,
     ResetCause,
     Role,
@@ -44,12 +45,14 @@ from stimloop_hw.vocabulary import (
 )
 from stimloop_sim.datasheet import describe_limits
 from stimloop_sim.events import EventLog
+from stimloop_sim.impedance import Meter, condition
 from stimloop_sim.limits import Breach
 from stimloop_sim.lockout import Lockout
 from stimloop_sim.orders import Orders
 from stimloop_sim.outbox import Outbox, Priority
 from stimloop_sim.sessions import HostSession, Sessions
 from stimloop_sim.therapy import FALLBACK_AFTER_US, Therapy
+from stimloop_sim.tissue import Tissue, TissueModel
 
 if TYPE_CHECKING:
     from stimloop_sim.profile import Profile
@@ -78,6 +81,8 @@ class Firmware:
     ----------
     profile : Profile
     front_end : FrontEnd
+    tissue : Tissue, optional
+        Around its lead, the same for every start; a default one if not given.
     table_crc : int
         CRC of the message table it speaks; another than our own serves tests only.
     key : bytes
@@ -94,15 +99,19 @@ class Firmware:
     now_us : int
         Device time since power-on, µs.
     therapy : Therapy
+    tissue : Tissue
     outbox : Outbox
+    magnet : bool
+        Whether a magnet is held to it, as the latest `sense_magnet` said.
     """
 
     def __init__(
         self,
         profile: Profile,
         front_end: FrontEnd,
-        table_crc: int = TABLE_CRC,
+        tissue: Tissue | None = None,
         *,
+        table_crc: int = TABLE_CRC,
         key: bytes = DEVELOPMENT_KEY,
         signed: bool = True,
         boot: int = 1,
@@ -111,7 +120,9 @@ class Firmware:
         self.now_us = 0
         self.profile = profile
         self.front_end = front_end
-        self.therapy = Therapy(profile)
+        self.tissue = tissue or Tissue(TissueModel.named("default"), profile.output)
+        self.therapy = Therapy(profile, self.tissue)
+        self.magnet = False
         self.outbox = Outbox()
         self._table_crc = table_crc
         self._boot, self._cause = boot, cause
@@ -128,10 +139,12 @@ class Firmware:
         self._sessions = Sessions()
         self._lockout = Lockout()
         self._greeted: tuple[int, bytes, bytes] | None = None  # the latest Hello, its answer
-        self._orders = Orders(self.therapy, front_end, self._limits)
+        meter = Meter(self.tissue, min(c.charge_max_nc for c in profile.contacts))
+        self._orders = Orders(self.therapy, front_end, self._limits, meter)
         self._events = EventLog()
         self._faults_told = 0
         self._dropped_told = self._dropped_flagged = 0
+        self._lead_told = Lead(0)
         self._ended_told = False
         self._status_us = STATUS_US
         self._panics_us: list[int] = []
@@ -143,7 +156,7 @@ class Firmware:
         """Let so many sample intervals pass: pulses, samples, timers, status."""
         sample_us = self.front_end.sample_us
         while samples:
-            due_us = min(self.therapy.due_us, self._status_us)
+            due_us = min(self.therapy.due_us, self._status_us, self.tissue.due_us)
             until_due = max(1, -((self.now_us - due_us) // sample_us))
             count = min(samples, until_due, self.front_end.samples_to_block())
             pulses = self.therapy.pulses
@@ -158,6 +171,7 @@ class Firmware:
             self.therapy.watch(self.now_us)
             if self.now_us >= due_us:
                 self.therapy.expire(self.now_us)
+                self.tissue.grow(self.now_us)
             self._report()
 
     def _flagged(self, sensed: Sensed) -> Sensed:
@@ -182,12 +196,22 @@ class Firmware:
             self._tell(Priority.STATUS, self.status())
             for event in self._events.pending:
                 self._tell(Priority.STATUS, event)
+            lead = condition(self.therapy.pulses.path)
+            if lead != self._lead_told:
+                self._lead_told = lead
+                self._raise_event(EventCode.LEAD, lead)
             if self.outbox.samples_dropped != self._dropped_told:
                 self._dropped_told = self.outbox.samples_dropped
                 self._raise_event(EventCode.SAMPLES_DROPPED, self._dropped_told)
         elif self.therapy.changed:
             self._tell(Priority.STATUS, self.status())
         self.therapy.changed = False
+
+    def sense_magnet(self, *, present: bool) -> None:
+        """A magnet is held to the device or taken away: the host hears of it, as an Event."""
+        if present is not self.magnet:
+            self.magnet = present
+            self._raise_event(EventCode.MAGNET, int(present))
 
     def _raise_event(self, code: EventCode, arg: int) -> None:
         self._tell(Priority.STATUS, self._events.add(self.now_us, code, arg))
@@ -199,6 +223,7 @@ class Firmware:
             self.now_us,
             therapy.state,
             therapy.faults,
+            condition(pulses.path),
             therapy.program_crc,
             therapy.last_sp,
             pulses.target_ua,
@@ -206,6 +231,7 @@ class Firmware:
             pulses.delivered_ua,
             pulses.period_us,
             pulses.pulses & 0xFFFFFFFF,
+            pulses.programmed_pc // 1000,
             pulses.delivered_pc // 1000,
             pulses.net_fc,
             pulses.i2t_ua2_us & 0xFFFFFFFFFFFFFFFF,

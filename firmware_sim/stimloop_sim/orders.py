@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stimloop_hw.impedance import unpack
 from stimloop_hw.messages import (
     Abort,
     Arm,
@@ -15,6 +17,8 @@ from stimloop_hw.messages import (
     Committed,
     GetLimits,
     Heartbeat,
+    Impedance,
+    ImpedanceResult,
     Limits,
     Message,
     Ping,
@@ -28,10 +32,11 @@ from stimloop_hw.messages import (
     Trigger,
 )
 from stimloop_hw.program import ENTRY, Parameter, Program
-from stimloop_hw.vocabulary import Refusal
+from stimloop_hw.vocabulary import Lead, Refusal
 from stimloop_sim.limits import Breach
 
 if TYPE_CHECKING:
+    from stimloop_sim.impedance import Meter
     from stimloop_sim.sensing import FrontEnd
     from stimloop_sim.therapy import Therapy
 
@@ -50,13 +55,17 @@ class Orders:
     therapy : Therapy
     front_end : FrontEnd
     limits : Limits
-        Answer to GetLimits.
+        Answer to GetLimits, but for the impedance: that is what is known by then.
+    meter : Meter
     """
 
-    def __init__(self, therapy: Therapy, front_end: FrontEnd, limits: Limits) -> None:
+    def __init__(
+        self, therapy: Therapy, front_end: FrontEnd, limits: Limits, meter: Meter
+    ) -> None:
         self._therapy = therapy
         self._front_end = front_end
         self._limits = limits
+        self._meter = meter
         self._staged: tuple[int, Program] | None = None
         self._challenge: tuple[int, int] | None = None  # its number, and until when
 
@@ -95,14 +104,24 @@ class Orders:
             case Ping():
                 return Pong(order.token, order.host_ns, now_us, now_us)
             case GetLimits(channel=0):
-                return self._limits
+                return replace(self._limits, impedance_ohm=self._therapy.impedance_ohm)
             case Stage():
                 return self._stage(order)
             case ArmRequest():
                 return self._challenge_arm(order, now_us)
             case Commit():
                 return self._commit(order, now_us)
+            case Impedance():
+                return self._measure(order.contact, now_us)
         return self._obey_and_report(order, now_us)
+
+    def _measure(self, contact: int, now_us: int) -> Outcome:
+        outcome = self._therapy.check_measure() or self._meter.measure(contact, now_us)
+        if isinstance(outcome, ImpedanceResult):
+            *_, to_case = unpack(outcome.pairs)
+            ohm = 0 if to_case.lead & Lead.OPEN else to_case.resistance_ohm
+            self._therapy.take_impedance(contact, ohm)
+        return outcome
 
     def _obey_and_report(self, order: Message, now_us: int) -> Outcome:
         breach: Breach | None

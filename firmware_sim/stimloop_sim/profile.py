@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Self
 
 from stimloop_hw.ranges import Bounding, Contact, Run, Shape
+from stimloop_sim.electrode import Output
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -83,8 +84,13 @@ class Profile:
         Largest part of a cycle with stimulation, ‰; 1000 allows to stimulate without pause.
     density_max_nc_cm2 : int
         Largest charge density per phase, nC/cm².
-    compliance_mv : int
-        What the output stage can apply, mV.
+    compliance_mv, headroom_mv : int
+        What the output stage can put across a load, and how much of it the current source needs
+        for itself, mV.
+    discharge_ohm : int
+        In series with each contact, joins them between pulses, Ω.
+    coupling_nf : int
+        Capacitor in series with each contact, nF; 0 for none.
     impedance_ohm, capacitance_nf : int
         Of one contact and its tissue until they are measured, Ω and nF.
     slew_max_ua_s : int
@@ -113,6 +119,9 @@ class Profile:
     duty_max_permille: int
     density_max_nc_cm2: int
     compliance_mv: int
+    headroom_mv: int
+    discharge_ohm: int
+    coupling_nf: int
     impedance_ohm: int
     capacitance_nf: int
     slew_max_ua_s: int
@@ -124,6 +133,17 @@ class Profile:
         """Every contact of the lead, with its largest charge and where that comes from."""
         return tuple(
             self.contact(electrode) for electrode in self.lead for _ in range(electrode.count)
+        )
+
+    @property
+    def output(self) -> Output:
+        """The device as its tissue knows it."""
+        return Output(
+            tuple(contact.area_um2 for contact in self.contacts),
+            self.compliance_mv,
+            self.headroom_mv,
+            self.discharge_ohm,
+            self.coupling_nf,
         )
 
     def contact(self, electrode: Electrode) -> Contact:

@@ -37,6 +37,7 @@ class Event(IntEnum):
     STOP_RAMP = auto()
     LIMIT_BREACHED = auto()
     CLEAR_FAULT = auto()
+    MEASURE = auto()
 
 
 _S, _E = State, Event
@@ -52,6 +53,7 @@ _ALLOWED: Mapping[State, Mapping[Event, State]] = {
         _E.STAGE: _S.IDLE,
         _E.COMMIT: _S.CONFIGURED,
         _E.HEARTBEAT: _S.IDLE,
+        _E.MEASURE: _S.IDLE,
         _E.STOP: _S.IDLE,
         _E.STOP_RAMP: _S.IDLE,
         _E.LIMIT_BREACHED: _S.FAULT,
@@ -61,6 +63,7 @@ _ALLOWED: Mapping[State, Mapping[Event, State]] = {
         _E.COMMIT: _S.CONFIGURED,
         _E.ARM: _S.ARMED,
         _E.HEARTBEAT: _S.CONFIGURED,
+        _E.MEASURE: _S.CONFIGURED,
         _E.STOP: _S.IDLE,
         _E.STOP_RAMP: _S.IDLE,
         _E.LIMIT_BREACHED: _S.FAULT,

@@ -18,6 +18,7 @@ from stimloop_sim.states import DELIVERING, LEASED, TRANSITIONS, Event
 
 if TYPE_CHECKING:
     from stimloop_sim.profile import Profile
+    from stimloop_sim.tissue import Tissue
 
 HOLD_AFTER_US = 150_000
 """Without a valid heartbeat for so long, nothing may rise any more."""
@@ -37,6 +38,7 @@ class Therapy:
     Parameters
     ----------
     profile : Profile
+    tissue : Tissue
 
     Attributes
     ----------
@@ -48,7 +50,7 @@ class Therapy:
     program_crc : int
         Its name on the wire; 0 while there is none.
     impedance_ohm : int
-        Of a contact, Ω: what compliance is judged by; nominal until somebody measures.
+        Of the worst contact, Ω: what compliance is judged by; see `take_impedance`.
     image : bytes
         The committed program as it stands in memory, watched by that CRC.
     pulses : PulseTrain
@@ -58,15 +60,17 @@ class Therapy:
         A state was entered since this was last cleared.
     """
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, tissue: Tissue) -> None:
         self.profile = profile
+        self._tissue = tissue
         self.state = State.BOOT
         self.faults = 0
         self.program: Program | None = None
         self.program_crc = 0
         self.image = b""
         self.impedance_ohm = profile.impedance_ohm
-        self.pulses = PulseTrain(profile.amplitude_ua)
+        self._contacts_ohm = [profile.impedance_ohm] * len(profile.contacts)
+        self.pulses = PulseTrain(profile.amplitude_ua, tissue.path())
         self.last_sp = 0
         self.changed = False
         self._led = False  # whether the host that started it is still there to lead it
@@ -183,6 +187,22 @@ class Therapy:
     def _check_program(self, program: Program) -> Breach | None:
         return limits.check_program(self.profile, program, self.impedance_ohm)
 
+    def check_measure(self) -> Breach | None:
+        """Whether the lead may be measured: where no therapy is, or is about to be."""
+        return self._check(Event.MEASURE)
+
+    def take_impedance(self, contact: int, impedance_ohm: int) -> None:
+        """Judge compliance by what was measured; by the nominal value where nothing was.
+
+        Parameters
+        ----------
+        contact : int
+        impedance_ohm : int
+            Between it and the case, Ω; 0 for one that has no connection, and bounds nothing.
+        """
+        self._contacts_ohm[contact] = impedance_ohm
+        self.impedance_ohm = max(self._contacts_ohm) or self.profile.impedance_ohm
+
     def commit(self, program: Program) -> Breach | None:
         """Make a program the committed one."""
         breach = self._check_program(program) or self._move(Event.COMMIT)
@@ -191,6 +211,9 @@ class Therapy:
             self.program_crc = program.crc()
             self.image = program.entries()
             self.pulses.configure(program)
+            self._tissue.connect(
+                self.pulses.path, program.cathodes, program.anodes, program.shares_percent
+            )
         return breach
 
     def check_arm(self, program_crc: int) -> Breach | None:
@@ -199,7 +222,12 @@ class Therapy:
 
     def arm(self, now_us: int, program_crc: int) -> Breach | None:
         """Allow Start for a while."""
-        breach = self._check_crc(program_crc) or self._move(Event.ARM)
+        breach = (
+            self._check_crc(program_crc)
+            or self._check(Event.ARM)
+            or self._check_program(self._committed)  # what was measured since Commit counts
+            or self._move(Event.ARM)
+        )
         if breach is None:
             self._timers[Event.ARM_EXPIRED] = now_us + ARM_US
         return breach

@@ -315,6 +315,7 @@ class Status(Message):
     t_us: U64
     state: U8
     faults: U32
+    lead: U16
     program_crc: U32
     last_sp: U32
     setpoint_ua: I32
@@ -322,6 +323,7 @@ class Status(Message):
     delivered_ua: I32
     period_us: U32
     pulses: U32
+    programmed_nc: U64
     delivered_nc: U64
     net_fc: I64
     i2t_ua2_us: U64
@@ -462,6 +464,24 @@ class Event(Message):
     t_us: U64
     code: U16
     arg: U32
+
+
+@message(0x38, Peer.HOST, expires=True)
+class Impedance(Message):
+    """Measures a contact against those behind it and the case, in a state without therapy."""
+
+    contact: U8
+
+
+@message(0x39, Peer.DEVICE)
+class ImpedanceResult(Message):
+    """Every pair of a contact (see `stimloop_hw.impedance`), and the pulse that measured it."""
+
+    t_us: U64
+    contact: U8
+    current_ua: U16
+    width_us: U16
+    pairs: Rest
 
 
 @message(0x7F, Peer.DEVICE)

@@ -91,6 +91,14 @@ class Fault(IntFlag):
     PROGRAM_MEMORY = 16  # the committed program is not what was committed
 
 
+class Lead(IntFlag):
+    """What is wrong with a lead: the latest pulse met it (Status.lead), or a measurement."""
+
+    OPEN = 1
+    SHORT = 2
+    COMPLIANCE = 4
+
+
 @unique
 class EventCode(IntEnum):
     """What an Event reports; `arg` is explained behind each."""
@@ -99,6 +107,8 @@ class EventCode(IntEnum):
     SAMPLES_DROPPED = 2  # samples that the full stream queue has lost so far
     SENSING_ENDED = 3  # index behind the last sample: a recording has no more
     BAD_TAGS = 16  # bad tags since power-on; signed traffic is ignored for a while
+    LEAD = 64  # what is wrong with the lead now, `Lead`
+    MAGNET = 65  # 1 held to the device, 0 taken away
 
 
 @unique

@@ -9,6 +9,7 @@ import pytest
 
 from stimloop_hw.errors import OrderRefused
 from stimloop_hw.framing import PANIC
+from stimloop_hw.impedance import CASE_CONTACT, unpack
 from stimloop_hw.link import Link
 from stimloop_hw.messages import (
     TABLE_CRC,
@@ -19,6 +20,8 @@ from stimloop_hw.messages import (
     Committed,
     GetLimits,
     Heartbeat,
+    Impedance,
+    ImpedanceResult,
     Limits,
     Ping,
     Pong,
@@ -162,6 +165,19 @@ def test_a_setpoint_is_delivered_as_ordered_and_its_charge_is_counted(
     assert abs(charge_nc - pulses * program.amplitude_max_ua * program.width_us / 1000) <= 1
     assert after.net_fc == 0
     assert after.last_sp == 1
+
+
+def test_it_measures_its_lead_while_it_is_idle_and_only_then(
+    link: Link, limits: Limits, program: Program
+) -> None:
+    for contact in range(limits.contacts):
+        result = link.request(Impedance(contact), ImpedanceResult, link.t_us + 500_000)
+        others = [pair.other for pair in unpack(result.pairs)]
+        assert others == [*range(contact + 1, limits.contacts), CASE_CONTACT]
+        assert result.current_ua * result.width_us <= limits.charge_max_nc * 1000
+    deliver(link, program)
+    with pytest.raises(OrderRefused, match="STIMULATING"):
+        link.request(Impedance(0), ImpedanceResult, link.t_us + 500_000)
 
 
 def test_nothing_starts_without_the_whole_sequence(link: Link, program: Program) -> None:

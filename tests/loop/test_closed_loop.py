@@ -10,7 +10,7 @@ import pytest
 import stimloop
 from stimloop.demo import demonstrate
 from stimloop.errors import CaptureError
-from stimloop_hw.vocabulary import State
+from stimloop_hw.vocabulary import Lead, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +59,26 @@ def test_the_delivered_amplitude_follows_the_orders(
             assert status.amplitude_ua == lately[0]
             checked += 1
     assert checked > 20
+
+
+def test_what_the_supply_cannot_drive_is_less_and_the_record_says_so(
+    tmp_path: Path, prescription_file: Callable[..., Path]
+) -> None:
+    directory = stimloop.run_session(
+        stimloop.load_prescription(prescription_file()),
+        "sim://dbs?seed=1&tissue=grown",
+        seconds=20,
+        directory=tmp_path / "record",
+    )
+    record = stimloop.Record.open(directory)
+    summary = stimloop.summarize(record)
+    assert summary.delivered_fraction is not None
+    assert 0.85 < summary.delivered_fraction < 0.99
+    assert summary.net_charge_nc == 0
+    told = {(event.text, event.detail) for event in record.events() if event.kind == "device"}
+    assert told == {("lead", Lead.COMPLIANCE), ("lead", 0)}
+    assert any(status.lead == Lead.COMPLIANCE for _, status in record.statuses())
+    assert stimloop.replay_record(record).identical
 
 
 def test_a_record_replays_to_the_bit(

@@ -109,6 +109,8 @@ def status(t_us: int, pulses: int, amplitude_ua: int) -> Status:
         delivered_ua=amplitude_ua,
         period_us=PERIOD_US,
         pulses=pulses,
+        lead=0,
+        programmed_nc=pulses * AMPLITUDE_UA * WIDTH_US // 1000,
         delivered_nc=pulses * AMPLITUDE_UA * WIDTH_US // 1000,
         net_fc=pulses,
         i2t_ua2_us=pulses * AMPLITUDE_UA**2 * WIDTH_US,

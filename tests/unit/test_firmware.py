@@ -30,6 +30,7 @@ from stimloop_hw.messages import (
     GetLimits,
     Heartbeat,
     Hello,
+    Impedance,
     Limits,
     Message,
     Peer,
@@ -51,6 +52,7 @@ from stimloop_hw.program import ENTRY, Parameter
 from stimloop_hw.vocabulary import Build, EventCode, Refusal, Role, State, StopMode
 from stimloop_sim.bench import Bench
 from stimloop_sim.states import DELIVERING
+from stimloop_sim.tissue import Condition
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -260,7 +262,14 @@ def test_a_deadline_in_the_far_future_is_none() -> None:
 
 @pytest.mark.parametrize(
     "order",
-    [Commit(1, 0), Arm(0, 0), Start(0, 2000), Setpoint(1, 0, 0, 10_000, 0), Trigger(0, 1, 0)],
+    [
+        Commit(1, 0),
+        Arm(0, 0),
+        Start(0, 2000),
+        Setpoint(1, 0, 0, 10_000, 0),
+        Trigger(0, 1, 0),
+        Impedance(0),
+    ],
     ids=lambda order: type(order).__name__,
 )
 def test_an_order_that_raises_the_output_needs_a_deadline(order: Message) -> None:
@@ -648,6 +657,15 @@ class WhateverArrives(RuleBasedStateMachine):
         wire = bytearray(self.hand.framed(order, seq=self.hand.seq))
         wire[cut % len(wire)] ^= 0x41
         self.send(bytes(wire))
+
+    @rule(broken=st.sampled_from([None, 0, 1, 4]), touching=st.sampled_from([None, 2, 4]))
+    def lead(self, broken: int | None, touching: int | None) -> None:
+        firmware = self.hand.firmware
+        firmware.tissue.repair(firmware.now_us)
+        if broken is not None:
+            firmware.tissue.apply(firmware.now_us, Condition.OPEN, broken)
+        if touching is not None:
+            firmware.tissue.apply(firmware.now_us, Condition.SHORT, 1, touching)
 
     @rule(panic=st.booleans())
     def stop(self, *, panic: bool) -> None:

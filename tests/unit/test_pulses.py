@@ -2,15 +2,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.peer import DBS
+from tests.waveform import output_stage
 
 from stimloop_hw.program import CASE, Mode, Program
-from stimloop_hw.ranges import Run
-from stimloop_sim._pulses import PulseTrain
+
+if TYPE_CHECKING:
+    from stimloop_sim._pulses import PulseTrain
 
 STEP_UA = 100
 WIDTH_US = 60
@@ -64,8 +68,9 @@ def begun(
     slew_ua_s: int = SLEW_UA_S,
     program: Program = PROGRAM,
 ) -> PulseTrain:
-    pulses = PulseTrain((Run(0, 25_500, STEP_UA),))
-    pulses.configure(replace(program, recharge_ratio=ratio, slew_ua_s=slew_ua_s))
+    pulses = output_stage(
+        DBS, replace(program, recharge_ratio=ratio, slew_ua_s=slew_ua_s), DBS.compliance_mv
+    )
     pulses.start(0, train)
     return pulses
 

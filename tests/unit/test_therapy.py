@@ -25,6 +25,7 @@ from stimloop_hw.program import Mode
 from stimloop_hw.vocabulary import EventCode, Fault, Refusal, State, StopMode
 from stimloop_sim.states import Event as TimerEvent
 from stimloop_sim.therapy import Therapy
+from stimloop_sim.tissue import Tissue, TissueModel
 
 SAMPLE_MS = 4
 OFF = replace(PROGRAM, fallback_ua=0)
@@ -412,8 +413,8 @@ def test_an_output_stage_that_fails_is_shut_off_for_good_and_tells(
 
 
 STAGE_OF_OUTPUT = (
-    *("pulses", "delivered_pc", "net_fc", "i2t_ua2_us", "breached", "acting"),
-    *("target_ua", "period_us", "width_us", "amplitude_ua", "delivered_ua"),
+    *("pulses", "programmed_pc", "delivered_pc", "net_fc", "i2t_ua2_us", "breached"),
+    *("acting", "path", "target_ua", "period_us", "width_us", "amplitude_ua", "delivered_ua"),
     *("advance", "stop"),
 )
 
@@ -421,7 +422,7 @@ STAGE_OF_OUTPUT = (
 @pytest.mark.parametrize("shannon_nc", [1835, 0])
 def test_a_device_whose_limit_table_is_insane_never_leaves_fault(shannon_nc: int) -> None:
     lead = (replace(DBS.lead[0], shannon_nc=shannon_nc),)
-    therapy = Therapy(replace(DBS, lead=lead))
+    therapy = Therapy(replace(DBS, lead=lead), Tissue(TissueModel.named("default"), DBS.output))
     assert (therapy.state, therapy.faults) == (State.FAULT, Fault.SELF_TEST)
     assert therapy.check_stage(PROGRAM) is not None
     therapy.stop(0, StopMode.GROUND)
@@ -539,6 +540,16 @@ def test_a_program_is_judged_by_the_impedance_known() -> None:
     assert (refused.reason, refused.detail) == (Refusal.COMPLIANCE, 12_055)
 
 
+def test_what_was_measured_after_commit_counts_at_arm() -> None:
+    hand = Hand.linked()
+    hand.configure()
+    hand.firmware.therapy.take_impedance(2, 4000)
+    refused = hand.ask(Arm(PROGRAM.crc()), Refused)
+    assert (refused.reason, refused.detail) == (Refusal.COMPLIANCE, 12_055)
+    hand.firmware.therapy.take_impedance(2, 900)
+    assert hand.ask(Arm(PROGRAM.crc()), Status).state == State.ARMED
+
+
 def test_a_trigger_for_the_past_is_refused_and_delivers_nothing() -> None:
     hand = Hand.delivering(1000, replace(PROGRAM, mode=Mode.TRIGGERED))
     at_us = hand.firmware.now_us - 1
@@ -548,7 +559,7 @@ def test_a_trigger_for_the_past_is_refused_and_delivers_nothing() -> None:
 
 
 def test_a_timer_that_the_state_knows_nothing_of_does_nothing() -> None:
-    therapy = Therapy(DBS)
+    therapy = Therapy(DBS, Tissue(TissueModel.named("default"), DBS.output))
     therapy._timers[TimerEvent.RAMP_DONE] = 0
     therapy.expire(0)
     assert (therapy.state, therapy.due_us) == (State.IDLE, 1 << 62)

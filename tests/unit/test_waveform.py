@@ -10,20 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.peer import PROGRAM
 from tests.strategies import programs, values_of
-from tests.waveform import Change, Phase, net_fc, phases, train
+from tests.waveform import Change, Phase, net_fc, output_stage, phases, train
 
 from stimloop_hw.program import PASSIVE, Mode, Program
 from stimloop_sim._pulses import PulseTrain
 from stimloop_sim.limits import check_program
 from stimloop_sim.profile import Profile, names
+from stimloop_sim.tissue import Tissue, TissueModel
 
 SAMPLE_US = 4000
 
 
 def steady(profile: Profile, program: Program) -> PulseTrain:
     """The output stage after ten seconds on the way to the program's maximum."""
-    pulses = PulseTrain(profile.amplitude_ua)
-    pulses.configure(program)
+    pulses = output_stage(profile, program)
     pulses.start(0, train=True)
     pulses.setpoint(0, program.amplitude_max_ua, program.period_min_us, 0)
     pulses.advance(0, SAMPLE_US, 2500)
@@ -155,8 +155,7 @@ def test_charge_balance_and_timing_of_a_program_are_those_of_theory(row: str) ->
 
 
 def test_pauses_keep_their_times_to_the_pulse() -> None:
-    pulses = PulseTrain(Profile.named("vns").amplitude_ua)
-    pulses.configure(VAGAL)
+    pulses = output_stage(Profile.named("vns"), VAGAL)
     pulses.start(0, train=True)
     pulses.setpoint(0, 1500, 50_000, 0)
     pulses.advance(0, SAMPLE_US, 26 * 250)
@@ -197,8 +196,7 @@ def test_down_has_a_rate_of_its_own() -> None:
 def test_the_fast_path_delivers_what_the_plain_one_says(name: str, data: st.DataObject) -> None:
     profile = Profile.named(name)
     program = replace(data.draw(programs(profile)), mode=Mode.TRAIN)
-    pulses = PulseTrain(profile.amplitude_ua)
-    pulses.configure(program)
+    pulses = output_stage(profile, program)
     pulses.start(0, train=True)
     allowed_us = [us for us in (program.period_min_us, program.period_max_us) if us]
     changes: list[Change] = []
@@ -223,9 +221,45 @@ def test_the_fast_path_delivers_what_the_plain_one_says(name: str, data: st.Data
     assert not pulses.breached
 
 
+@pytest.mark.parametrize("name", names())
+@settings(max_examples=40)
+@given(data=st.data(), compliance_mv=st.integers(501, 5000))
+def test_a_pulse_that_the_supply_reduces_is_one_that_the_hardware_has_and_balances(
+    name: str, data: st.DataObject, compliance_mv: int
+) -> None:
+    profile = Profile.named(name)
+    program = replace(data.draw(programs(profile)), mode=Mode.TRAIN)
+    pulses = output_stage(profile, program, compliance_mv)
+    pulses.start(0, train=True)
+    pulses.setpoint(0, program.amplitude_max_ua, program.period_min_us, 0)
+    pulses.advance(0, SAMPLE_US, 1000)
+    runs = profile.amplitude_ua
+    had = {ua for run in runs for ua in range(run.low, run.high + 1, run.step)}
+    assert {ua for _, ua in pulses.recent()} <= had
+    assert pulses.net_fc == 0
+    assert pulses.delivered_pc <= pulses.programmed_pc
+
+
+def test_a_vagal_pulse_above_two_milliamperes_is_reduced_by_the_coarse_step() -> None:
+    profile = Profile.named("vns")
+    program = replace(VAGAL, amplitude_max_ua=3500)
+    delivered = set()
+    for compliance_mv in range(2500, 9000, 50):
+        pulses = output_stage(profile, program, compliance_mv)
+        pulses.start(0, train=False)
+        pulses.setpoint(0, 3500, 50_000, 0)
+        pulses.advance(0, SAMPLE_US, 1250)
+        pulses.trigger(5_000_000, 1, 0)
+        pulses.advance(5_000_000, SAMPLE_US, 1)
+        delivered.add(pulses.delivered_ua)
+    assert delivered >= {1750, 2000, 2250}
+    assert not any(ua % 250 for ua in delivered)
+
+
 def test_more_runs_than_the_hardware_has_are_refused() -> None:
-    run = Profile.named("dbs").amplitude_ua
+    profile = Profile.named("dbs")
+    path = Tissue(TissueModel.named("default"), profile.output).path()
     with pytest.raises(ValueError, match="1 to 4 are possible"):
-        PulseTrain(run * 5)
+        PulseTrain(profile.amplitude_ua * 5, path)
     with pytest.raises(ValueError, match="join those of equal step"):
-        PulseTrain(())
+        PulseTrain((), path)
