@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _device(add(commands.status, json=True))
     _device(add(commands.stop), key="not needed, and not read: anybody may stop")
+    _device(add(commands.impedance, json=True))
     add(commands.devices, json=True)
 
     sub = add(commands.detect, json=True)

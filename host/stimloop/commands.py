@@ -101,6 +101,19 @@ def stop(options: argparse.Namespace) -> int:
     return DONE
 
 
+def impedance(options: argparse.Namespace) -> int:
+    """Let an idle device measure every pair of its contacts."""
+    from stimloop.impedance import measure_impedance
+
+    values = measure_impedance(options.device)
+    if options.json:
+        console.print_json(values)
+    else:
+        console.print_matrix(values)
+        print(console.NOTICE)
+    return DONE
+
+
 def devices(options: argparse.Namespace) -> int:
     """Ports, profiles and drivers."""
     from stimloop.devices import available

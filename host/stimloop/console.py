@@ -23,6 +23,7 @@ ROWS: Sequence[tuple[str, str, str]] = (
     ("time_on_fraction", "time on", ""),
     ("mean_amplitude_ma", "mean amplitude", "mA"),
     ("delivered_charge_uc", "delivered charge", "µC"),
+    ("delivered_fraction", "delivered / programmed", ""),
     ("net_charge_nc", "net charge", "nC"),
     ("teed_uw", "TEED", "µW"),
     ("teed_relative", "TEED / continuous", ""),
@@ -131,6 +132,31 @@ def print_scores(values: Mapping[str, Any]) -> None:
             ),
         )
     console.print(delays)
+
+
+def print_matrix(values: Mapping[str, Any]) -> None:
+    """Print the impedance of every pair of contacts."""
+    table = Table(
+        title=f"Ω and µF between contacts, {values['current_ua']} µA for "
+        f"{values['width_us']} µs and back",
+        title_justify="left",
+    )
+    table.add_column("")
+    *rows, _ = names = values["contacts"]
+    for name in names[1:]:
+        table.add_column(name, justify="right")
+    cells = {(pair["first"], pair["second"]): _impedance(pair) for pair in values["pairs"]}
+    for row in rows:
+        table.add_row(row, *(cells.get((row, name), "") for name in names[1:]))
+    Console().print(table)
+
+
+def _impedance(pair: Mapping[str, Any]) -> str:
+    if pair["open"]:
+        return "open"
+    if pair["short"]:
+        return f"short, {pair['resistance_ohm']}"
+    return f"{pair['resistance_ohm']} / {pair['capacitance_nf'] / 1000:.2f}"
 
 
 def print_pairs(values: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from serial.tools import list_ports
 from stimloop_hw import Link
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.ports import DRIVERS
-from stimloop_hw.vocabulary import Build, Fault, Role, State
+from stimloop_hw.vocabulary import Build, Fault, Lead, Role, State
 
 
 def available() -> dict[str, list[str]]:
@@ -45,7 +45,7 @@ def describe(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
     -------
     dict
         ``state, authentication, t_us, setpoint_ua, amplitude_ua, delivered_ua, pulses,
-        delivered_nc, net_fc, lease_left_ms, faults, identity``.
+        programmed_nc, delivered_nc, net_fc, lease_left_ms, faults, lead, identity``.
 
     Raises
     ------
@@ -63,10 +63,12 @@ def describe(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
         "amplitude_ua": status.amplitude_ua,
         "delivered_ua": status.delivered_ua,
         "pulses": status.pulses,
+        "programmed_nc": status.programmed_nc,
         "delivered_nc": status.delivered_nc,
         "net_fc": status.net_fc,
         "lease_left_ms": status.lease_left_ms,
         "faults": [fault.name for fault in Fault(status.faults)],
+        "lead": [flag.name for flag in Lead(status.lead)],
         "identity": {
             "model": identity.model.rstrip(b"\0").decode("ascii", "replace"),
             "firmware": identity.firmware,

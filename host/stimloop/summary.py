@@ -50,6 +50,8 @@ class Summary:
         Amplitude averaged over time, pauses included as zero, mA; see Notes.
     delivered_charge_uc : float or None
         Charge of all cathodic phases, µC, by the device's account.
+    delivered_fraction : float or None
+        That charge over the programmed one; below 1 where the supply could not drive the load.
     net_charge_nc : float or None
         What the recharge did not take back, nC, by the device's account.
     peak_hz : float or None
@@ -94,6 +96,7 @@ class Summary:
     time_on_fraction: float | None
     mean_amplitude_ma: float | None
     delivered_charge_uc: float | None
+    delivered_fraction: float | None
     net_charge_nc: float | None
     peak_hz: float | None
     burst_threshold_uv: float | None
@@ -174,10 +177,12 @@ def therapy_start(record: Record) -> tuple[int, int]:
 
 def _delivered(record: Record, start_us: int, end_us: int) -> dict[str, float | None]:
     statuses = [status for _, status in record.statuses()]
-    charge_uc = net_nc = amplitude_ma = teed_uw = None
+    charge_uc = fraction = net_nc = amplitude_ma = teed_uw = None
     if statuses:
         first, last = statuses[0], statuses[-1]
         charge_uc = (last.delivered_nc - first.delivered_nc) / 1e3
+        programmed_nc = last.programmed_nc - first.programmed_nc
+        fraction = charge_uc * 1e3 / programmed_nc if programmed_nc else None
         net_nc = (last.net_fc - first.net_fc) / 1e6
     within = [status for status in statuses if start_us < status.t_us <= end_us]
     if within:
@@ -193,6 +198,7 @@ def _delivered(record: Record, start_us: int, end_us: int) -> dict[str, float | 
         teed_uw = energy_j * 1e6 / (span_us / 1e6)
     return {
         "delivered_charge_uc": charge_uc,
+        "delivered_fraction": fraction,
         "net_charge_nc": net_nc,
         "mean_amplitude_ma": amplitude_ma,
         "teed_uw": teed_uw,

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from stimloop.cli import main
+from stimloop.console import print_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,8 @@ def test_run_prints_the_numbers_of_a_session_and_no_more(
     }  # fmt: skip
     for key in (
         "lost_samples", "orders", "refused", "stale", "time_on_fraction", "mean_amplitude_ma",
-        "delivered_charge_uc", "net_charge_nc", "peak_hz", "burst_rate_hz", "mean_burst_ms",
+        "delivered_charge_uc", "delivered_fraction",
+        "net_charge_nc", "peak_hz", "burst_rate_hz", "mean_burst_ms",
         "teed_uw",
     ):  # fmt: skip
         assert key in values
@@ -200,6 +202,40 @@ def test_a_run_says_what_protected_the_link_and_how_well_the_clocks_are_known(
     assert call(capsys, "report", out)[0] == 0
     page = (tmp_path / "record" / "report.html").read_text("utf-8")
     assert "Link: DEVELOPMENT KEY." in page
+
+
+def test_impedance_prints_the_matrix_of_the_lead(capsys: pytest.CaptureFixture[str]) -> None:
+    values = call_json(capsys, "impedance", "--device", "sim://dbs")
+    assert values["contacts"] == ["0", "1", "2", "3", "case"]
+    assert len(values["pairs"]) == 10
+    assert values["pairs"][-1] == {
+        "first": "3", "second": "case", "resistance_ohm": 1014, "capacitance_nf": 1368,
+        "open": False, "short": False,
+    }  # fmt: skip
+    status, out, _ = call(capsys, "impedance", "--device", "sim://dbs")
+    assert status == 0
+    assert "1820 / 0.97" in out
+    assert "not a medical device" in out
+
+
+def test_the_matrix_for_people_names_what_is_open_and_what_is_short(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pair = {"resistance_ohm": 19, "capacitance_nf": 0, "open": False, "short": True}
+    print_matrix(
+        {
+            "current_ua": 400,
+            "width_us": 200,
+            "contacts": ["0", "1", "case"],
+            "pairs": [
+                {**pair, "first": "0", "second": "1"},
+                {**pair, "first": "0", "second": "case", "short": False, "open": True},
+            ],
+        }
+    )
+    out = capsys.readouterr().out
+    assert "short, 19" in out
+    assert "open" in out
 
 
 def test_devices_lists_ports_profiles_and_drivers(capsys: pytest.CaptureFixture[str]) -> None:
