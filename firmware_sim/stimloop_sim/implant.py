@@ -14,10 +14,11 @@ from stimloop_hw.vocabulary import Fault, ResetCause, StopMode
 from stimloop_sim.breakdown import StickyConverter, StuckStage
 from stimloop_sim.scenario import NEVER_US
 from stimloop_sim.states import DELIVERING
+from stimloop_sim.tissue import Condition
 from stimloop_sim.watchdog import OutputMonitor, Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
 
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 TICK_US = 20_000
 """The firmware kicks its watchdog at least so often."""
+CONDITIONS = {
+    "lead_open": Condition.OPEN,
+    "lead_short": Condition.SHORT,
+    "reference_lost": Condition.REFERENCE_LOST,
+}
+"""What befalls the lead, by kinds of faults; their parameters are its contacts."""
 _MILLION = 1_000_000
 
 
@@ -39,6 +46,11 @@ class Implant:
         Starts the firmware; the front end it is given is the same each time.
     scenario : Scenario
         Its faults of the wire are none of the device's.
+
+    Raises
+    ------
+    ValueError
+        One sentence, if a fault strikes a contact that the device does not have.
 
     Attributes
     ----------
@@ -69,6 +81,7 @@ class Implant:
         self._powered = True
         self._hung = False
         self._start(ResetCause.POWER_ON)
+        _check_lead(self._entries, self.firmware.tissue.case)
         self._converter = StickyConverter(self.firmware.front_end.source)
         if any(entry.kind == "adc_stuck" for entry in self._entries):
             self.firmware.front_end.source = self._converter
@@ -78,6 +91,7 @@ class Implant:
         self.boot += 1
         self._hung = False
         self._grounded = False
+        self._clock_us = 0  # of the device, and how it would go on without a supply
         self.firmware = self._power_on(self.boot, cause)
         self._watchdog = Watchdog(self.now_us)
         self._monitor = OutputMonitor()
@@ -85,6 +99,7 @@ class Implant:
     def reset(self, cause: ResetCause) -> None:
         """Start the firmware anew: the output is off, the session is lost."""
         self.firmware.front_end.reset()
+        self.firmware.tissue.restart(self._clock_us)
         self._start(cause)
         if any(self._entries[number].kind == "output_stuck" for number in self._acting):
             self._stick()
@@ -140,7 +155,9 @@ class Implant:
         return max(1, -(-step_us // self.firmware.front_end.sample_us))
 
     def _tell_time(self, samples: int) -> None:
-        ticks = samples * self.firmware.front_end.sample_us * _MILLION + self._fraction
+        elapsed_us = samples * self.firmware.front_end.sample_us
+        self._clock_us += elapsed_us
+        ticks = elapsed_us * _MILLION + self._fraction
         passed_us, self._fraction = divmod(ticks, _MILLION + self._ppm)
         self.now_us += passed_us
 
@@ -207,11 +224,16 @@ class Implant:
                 self.firmware.therapy.pulses.stop(self.firmware.now_us)
             case "output_stuck":
                 self._stick()
-            case _:
+            case "adc_stuck":
                 self._converter.stuck = True
+            case _:
+                self._damage_lead(entry)
         self._acting.add(number)
 
     def _end(self, entry: Entry) -> None:
+        if entry.kind in CONDITIONS:
+            self._mend_lead()
+            return
         if any(self._entries[number].kind == entry.kind for number in self._acting):
             return  # another one of its kind goes on
         match entry.kind:
@@ -224,6 +246,17 @@ class Implant:
                 self._loosen()
             case _:
                 self._converter.stuck = False
+
+    def _damage_lead(self, entry: Entry) -> None:
+        contacts = entry.values.values()
+        self.firmware.tissue.apply(self._clock_us, CONDITIONS[entry.kind], *contacts)
+
+    def _mend_lead(self) -> None:
+        """Repair the lead, but for what else is wrong with it."""
+        self.firmware.tissue.repair(self._clock_us)
+        for number in sorted(self._acting):
+            if self._entries[number].kind in CONDITIONS:
+                self._damage_lead(self._entries[number])
 
     def _flip(self, bit: int) -> None:
         therapy = self.firmware.therapy
@@ -244,3 +277,17 @@ class Implant:
         therapy = self.firmware.therapy
         therapy.pulses = cast("StuckStage", therapy.pulses).stage
         therapy.stop(self.firmware.now_us, StopMode.GROUND)
+
+
+def _check_lead(entries: Iterable[Entry], case: int) -> None:
+    for entry in entries:
+        contacts = list(entry.values.values()) if entry.kind in CONDITIONS else []
+        if any(contact > case for contact in contacts):
+            raise ValueError(
+                f"{entry.kind} strikes contact {max(contacts)}; this device has contacts 0 to "
+                f"{case - 1}, and {case} for its case: name one of these"
+            )
+        if len(set(contacts)) < len(contacts):
+            raise ValueError(
+                f"{entry.kind} joins contact {contacts[0]} with itself; name two contacts"
+            )

@@ -91,6 +91,7 @@ class Kind:
 
 
 _RATE = {"rate_ppm": Parameter(1, ALWAYS)}
+_CONTACT = Parameter(0, 16)
 
 
 def _of_device(meaning: str, span: Span, **parameters: Parameter) -> Kind:
@@ -150,6 +151,11 @@ KINDS: Mapping[str, Kind] = {
         Span.MOMENT,
         bit=Parameter(0, 1_000_000, 0),
     ),
+    "lead_open": _of_device("the wire of a contact is broken", Span.OPEN, contact=_CONTACT),
+    "lead_short": _of_device(
+        "the wires of two contacts touch", Span.OPEN, contact=_CONTACT, other=_CONTACT
+    ),
+    "reference_lost": _of_device("the case has lost touch with the tissue", Span.OPEN),
 }
 """Every kind of fault, declared once."""
 

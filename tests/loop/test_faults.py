@@ -14,7 +14,7 @@ from stimloop_hw.errors import LinkLost, OrderRefused
 from stimloop_hw.link import Link
 from stimloop_hw.messages import Commit, Committed, Heartbeat, Setpoint, Stage, Staged
 from stimloop_hw.program import CASE, Mode, Program
-from stimloop_hw.vocabulary import Fault, State
+from stimloop_hw.vocabulary import Fault, Lead, State
 from stimloop_sim import firmware as firmwares
 
 if TYPE_CHECKING:
@@ -138,6 +138,35 @@ def test_a_frozen_converter_is_sent_as_it_is() -> None:
             assert block is not None
             frozen += len(np.unique(np.frombuffer(block.samples_nv, "<i4"))) == 1
         assert 195 <= frozen <= 201
+
+
+def test_a_lead_that_breaks_on_schedule_is_told_and_whole_again_afterwards() -> None:
+    leads: dict[int, Lead] = {}
+    flat: dict[int, bool] = {}
+    with steered("broken_lead") as (link, bench):
+        number = 1
+        while bench.now_us < 6_000_000:
+            number += 1
+            link.send(Heartbeat(2000, 0, link.event_ack))
+            link.send(Setpoint(number, 0, 1000, 10_000, 0), link.t_us + TIGHT_US)
+            block = link.sensed()
+            assert block is not None
+            flat[bench.now_us // 100_000] = not np.any(np.frombuffer(block.samples_nv, "<i4"))
+            leads[bench.now_us // 100_000] = Lead(bench.firmware.status().lead)
+        pulses = bench.firmware.therapy.pulses
+        begun_us = [t_us for t_us, _ in pulses.recent()]
+        link.stop()
+    assert bench.firmware.therapy.faults == 0
+    assert {leads[k] for k in range(5, 20)} == {Lead(0)}
+    assert {leads[k] for k in range(21, 40)} == {Lead.OPEN | Lead.COMPLIANCE}
+    assert {leads[k] for k in range(41, 60)} == {Lead(0)}
+    assert not any(2_000_000 < t_us < 4_000_000 for t_us in begun_us), "nothing can flow"
+    assert {flat[k] for k in (*range(26, 30), *range(36, 49))} == {True}, "wires that touch"
+    assert not any(flat[k] for k in (*range(25), *range(31, 35), *range(51, 60)))
+    assert pulses.programmed_pc - pulses.delivered_pc == pytest.approx(
+        200 * 60_000, abs=120_000
+    )
+    assert pulses.net_fc == 0
 
 
 # The campaign ---------------------------------------------

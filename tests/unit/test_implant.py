@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -10,12 +11,14 @@ import pytest
 from tests.peer import DBS, PROGRAM, Hand, Silence
 
 from stimloop_hw.messages import Event, Sensed, Start, Status, StreamConfig
-from stimloop_hw.vocabulary import EventCode, Fault, Refusal, ResetCause, State
+from stimloop_hw.vocabulary import EventCode, Fault, Lead, Refusal, ResetCause, State
 from stimloop_sim.bench import Bench
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.implant import Implant
+from stimloop_sim.lead import SensingLead
 from stimloop_sim.scenario import KINDS, NEVER_US, Entry, Scenario
 from stimloop_sim.sensing import FrontEnd
+from stimloop_sim.tissue import Tissue, TissueModel
 from stimloop_sim.watchdog import GROUND_US, RESET_US, OutputMonitor, Watchdog
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "faults"
@@ -42,11 +45,14 @@ def entry(kind: str, at_ms: int, until_ms: int = 0, **values: int) -> Entry:
 class DeviceHand(Hand):
     """A host driven by hand whose device can break; it goes on with whatever boots."""
 
-    def __init__(self, *entries: Entry) -> None:
-        front_end = FrontEnd(Counting(), DBS.sense_range_uv, 5)
+    def __init__(self, *entries: Entry, tissue: Tissue | None = None) -> None:
+        around = tissue or Tissue(TissueModel.named("default"), DBS.output)
+        self.source = Counting()
+        lead = SensingLead(self.source, around.pickup(250, 1, 0))
+        front_end = FrontEnd(lead, DBS.sense_range_uv, 5)
 
         def power_on(boot: int, cause: ResetCause) -> Firmware:
-            return Firmware(DBS, front_end, boot=boot, cause=cause)
+            return Firmware(DBS, front_end, around, boot=boot, cause=cause)
 
         self.implant = Implant(power_on, Scenario(1, entries))
         super().__init__(self.implant.firmware)
@@ -171,9 +177,9 @@ def test_samples_are_numbered_anew_after_a_reset_and_the_patient_lives_on() -> N
 
 def test_a_device_that_is_off_outlasts_its_recording() -> None:
     hand = DeviceHand(entry("brown_out", 100, 300))
-    hand.implant.firmware.front_end.source.remaining = 30  # type: ignore[misc]
+    hand.source.remaining = 30
     hand.advance_ms(120)
-    hand.implant.firmware.front_end.source.remaining = 0  # type: ignore[misc]
+    hand.source.remaining = 0
     hand.advance_ms(200)
     assert (hand.implant.now_us, hand.implant.boot) == (320_000, 2)
 
@@ -309,6 +315,115 @@ def test_a_bit_flips_in_vain_where_no_program_is_committed() -> None:
     hand.hello()
     hand.advance_ms(100)
     assert hand.state is State.IDLE
+
+
+# The lead ---------------------------------------------
+
+
+def told_lead(hand: DeviceHand) -> Lead:
+    return Lead(hand.firmware.status().lead)
+
+
+def test_a_broken_lead_outlives_a_reset_of_the_device() -> None:
+    hand = DeviceHand(entry("lead_open", 500, contact=1), entry("hang", 1000))
+    hand.therapy()
+    hand.until_ms(1000)
+    assert told_lead(hand) & Lead.OPEN
+    hand.until_ms(1200)
+    assert hand.implant.boot == 2
+    assert told_lead(hand) == 0, "it knows nothing yet"
+    hand.therapy()
+    hand.until_ms(1500)
+    assert told_lead(hand) & Lead.OPEN
+    assert hand.pulses == 0
+
+
+def test_two_faults_of_the_lead_end_each_for_itself() -> None:
+    hand = DeviceHand(
+        entry("lead_open", 200, 1000, contact=1),
+        entry("lead_open", 400, 600, contact=2),
+        entry("lead_short", 400, 800, contact=0, other=3),
+        entry("reference_lost", 300, 500),
+    )
+    tissue = hand.implant.firmware.tissue
+    hand.therapy()
+    seen = []
+    for ms in (200, 300, 400, 500, 600, 800, 1000):
+        hand.until_ms(ms)
+        seen.append((sorted(tissue.open), sorted(tissue.shorts)))
+    touching = [(0, 3)]
+    assert seen == [
+        ([1], []),
+        ([1, 4], []),
+        ([1, 2, 4], touching),
+        ([1, 2], touching),
+        ([1], touching),
+        ([1], []),
+        ([], []),
+    ]
+
+
+@pytest.mark.parametrize("contact", [5, 16])
+def test_a_fault_of_a_contact_that_the_device_does_not_have_is_refused(contact: int) -> None:
+    DeviceHand(entry("lead_open", 0, contact=4))
+    sentence = f"lead_open strikes contact {contact}; this device has contacts 0 to 3, and 4"
+    with pytest.raises(ValueError, match=sentence):
+        DeviceHand(entry("lead_open", 0, contact=contact))
+
+
+def test_a_contact_cannot_touch_itself() -> None:
+    with pytest.raises(ValueError, match="joins contact 2 with itself; name two contacts"):
+        DeviceHand(entry("lead_short", 0, contact=2, other=2))
+
+
+def test_the_tissue_goes_on_while_the_device_is_off_and_starts_anew() -> None:
+    hand = DeviceHand(entry("brown_out", 1000, 3000))
+    tissue = hand.implant.firmware.tissue
+    hand.therapy()
+    hand.until_ms(1000)
+    left_v = tissue.interface.settled(1_000_000)[1][0]
+    assert left_v != 0.0
+    hand.advance_ms(2000)
+    assert hand.implant.boot == 2
+    assert hand.firmware.tissue is tissue
+    assert hand.firmware.now_us == 0
+    assert tissue.interface.epoch_us == 3_000_000
+    resting_v = tissue.interface.settled(0)[1][0]
+    assert abs(resting_v) < abs(left_v)
+    hand.advance_ms(2000)
+    leaked_v = tissue.interface.settled(hand.firmware.now_us)[1][0]
+    assert abs(leaked_v) < abs(resting_v), "the new clock counts for it from the first moment"
+
+
+def test_encapsulation_keeps_its_age_over_a_reset() -> None:
+    model = replace(TissueModel.named("default"), rise_permille=500, rise_s=60)
+    ohm = []
+    for schedule in ((), (entry("brown_out", 50_000, 50_100), entry("hang", 200_000))):
+        tissue = Tissue(model, DBS.output)
+        hand = DeviceHand(*schedule, tissue=tissue)
+        hand.advance_ms(300_100)
+        assert hand.implant.boot == 1 + len(schedule)
+        ohm.append(tissue.cells[0].series_ohm)
+    assert ohm[0] == ohm[1] > DBS.impedance_ohm
+
+
+def test_after_a_reset_pulses_are_picked_up_as_before() -> None:
+    blocks = []
+    for schedule in ((), (entry("hang", 1000),)):
+        tissue = Tissue(TissueModel.named("artefact"), DBS.output)
+        hand = DeviceHand(*schedule, tissue=tissue)
+        if schedule:
+            hand.advance_ms(2000)
+            assert hand.implant.boot == 2
+        hand.therapy()
+        start_us = hand.implant.now_us
+        while hand.implant.now_us < start_us + 1_000_000:
+            hand.heartbeat()
+            hand.advance_ms(20)
+        sensed = [np.frombuffer(block.samples_nv, "<i4") for block in hand.told(Sensed)]
+        blocks.append(np.diff(np.concatenate(sensed)).std())
+    assert blocks[1] == pytest.approx(blocks[0], rel=0.05)
+    assert blocks[0] > 500, "the source alone is a straight line"
 
 
 # A stuck converter ---------------------------------------------

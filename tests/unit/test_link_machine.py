@@ -37,6 +37,7 @@ from stimloop_sim.firmware import Firmware
 from stimloop_sim.scenario import KINDS, NEVER_US, Direction, Entry, Scenario
 from stimloop_sim.sensing import FrontEnd
 from stimloop_sim.states import DELIVERING
+from stimloop_sim.tissue import Tissue, TissueModel
 from stimloop_sim.watchdog import GROUND_US, RESET_US
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def _entry(draw: st.DrawFn, kind: str) -> Entry:
         key: draw(st.integers(p.low, min(p.high, 50_000)))
         for key, p in KINDS[kind].parameters.items()
     }
+    if kind.startswith("lead_"):
+        pair = draw(st.permutations(range(len(DBS.contacts) + 1)))
+        values = dict(zip(values, pair, strict=False))
     directions = draw(st.sampled_from([frozenset({d}) for d in Direction]))
     return Entry(kind, at_us, until_us, directions, MappingProxyType(values))
 
@@ -109,10 +113,11 @@ class UnderFaults(RuleBasedStateMachine):
 
     @initialize(scenario=scenarios(), running=st.sampled_from([True, True, False]))
     def powers_on(self, scenario: Scenario, *, running: bool) -> None:
+        tissue = Tissue(TissueModel.named("default"), DBS.output)
         front_end = FrontEnd(Silence(), DBS.sense_range_uv, 5)
 
         def power_on(boot: int, cause: ResetCause) -> Firmware:
-            return Firmware(DBS, front_end, boot=boot, cause=cause)
+            return Firmware(DBS, front_end, tissue, boot=boot, cause=cause)
 
         self.bench = Bench(power_on, real=False, scenario=scenario)
         self.link = Link(Cable(self.bench), "the cable")
