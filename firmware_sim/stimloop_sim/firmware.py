@@ -402,7 +402,7 @@ class Firmware:
             self.profile.firmware,
             self.profile.device_id,
             self._table_crc,
-            crc32(self._limits.encode()),
+            self._limits.crc,
             self._boot,
             os.urandom(16),
         )

@@ -338,7 +338,7 @@ class Link:
             If they are not those that its identity names.
         """
         limits = self.request(GetLimits(channel), Limits)
-        if crc32(limits.encode()) != self.identity.limits_crc:
+        if limits.crc != self.identity.limits_crc:
             raise WrongPeer(
                 f"the limits of the device on {self.name} are not those its identity names; "
                 "power-cycle it, and do not use it if this stays"

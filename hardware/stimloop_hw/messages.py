@@ -13,7 +13,7 @@ since two ends that do not yet know each other's table must be able to read them
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, unique
 from operator import attrgetter
 from typing import (
@@ -220,7 +220,7 @@ class GetLimits(Message):
 
 @message(0x08, Peer.DEVICE)
 class Limits(Message):
-    """What one channel can do and must never do; Identity.limits_crc is this payload's CRC.
+    """What one channel can do and must never do; Identity.limits_crc is its `crc`.
 
     `stimloop_hw.ranges` reads `rows`: values that are no single run, and every contact with the
     bound that holds on it. The other fields are of the whole channel and its smallest contact.
@@ -260,6 +260,11 @@ class Limits(Message):
     impedance_ohm: U16
     capacitance_nf: U16
     rows: Rest
+
+    @property
+    def crc(self) -> int:
+        """CRC-32 of the payload, with 0 for the impedance: that one is measured and changes."""
+        return crc32(replace(self, impedance_ohm=0).encode())
 
 
 @message(0x0E, Peer.HOST, Role.OBSERVER)

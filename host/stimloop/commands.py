@@ -104,8 +104,9 @@ def stop(options: argparse.Namespace) -> int:
 def impedance(options: argparse.Namespace) -> int:
     """Let an idle device measure every pair of its contacts."""
     from stimloop.impedance import measure_impedance
+    from stimloop_hw.keys import find_key
 
-    values = measure_impedance(options.device)
+    values = measure_impedance(options.device, find_key(options.key))
     if options.json:
         console.print_json(values)
     else:

@@ -6,6 +6,7 @@ from typing import Any
 
 from stimloop_hw import Link
 from stimloop_hw.impedance import CASE_CONTACT, unpack
+from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import Impedance, ImpedanceResult
 from stimloop_hw.vocabulary import Lead
 
@@ -13,14 +14,14 @@ LATEST_US = 500_000
 """An order to measure is void so long after it was decided."""
 
 
-def measure_impedance(url: str) -> dict[str, Any]:
+def measure_impedance(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
     """Let a device measure its lead with its own small balanced pulses.
-
-    Asking opens a session, so a session of another program loses its lease.
 
     Parameters
     ----------
     url : str
+    key : bytes
+        Pre-shared, 32 bytes.
 
     Returns
     -------
@@ -31,12 +32,12 @@ def measure_impedance(url: str) -> dict[str, Any]:
     Raises
     ------
     OrderRefused
-        If a therapy runs or is armed: stop it first.
+        If a therapy runs or is armed, or another controller leads: stop it first.
     LinkError
-        If the device does not answer.
+        If the device does not answer, or does not accept the key.
     """
     results = []
-    with Link.open(url) as link:
+    with Link.open(url, key=key) as link:
         link.hello()
         contacts = link.limits().contacts
         for contact in range(contacts):
