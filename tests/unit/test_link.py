@@ -160,7 +160,7 @@ def test_over_a_bad_cable_every_order_is_executed_exactly_once(seed: int) -> Non
     delivered: list[int] = []
     lost = 0
     held: list[tuple[str, Refusal]] = []
-    for _ in range(12):
+    for _ in range(24):
         try:
             staged = link.request(Stage(1, program.entries()), Staged)
             link.request(Commit(1, staged.staged_crc), Committed, link.t_us + 1_000_000)
