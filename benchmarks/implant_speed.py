@@ -10,32 +10,24 @@ this machine gave.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 from time import perf_counter
-from zlib import crc32
+from typing import TYPE_CHECKING
 
-from stimloop_hw.framing import Deframer, Flag, encode
-from stimloop_hw.messages import (
-    TABLE_CRC,
-    Arm,
-    Commit,
-    Heartbeat,
-    Hello,
-    Identity,
-    Message,
-    Setpoint,
-    Stage,
-    Start,
-    StreamConfig,
-)
+import stimloop  # noqa: F401  # makes sim:// known
+from stimloop_hw import Link
+from stimloop_hw.messages import Commit, Committed, Heartbeat, Setpoint, Stage, Staged
 from stimloop_hw.program import CASE, Mode, Program
-from stimloop_sim.bench import Bench
+
+if TYPE_CHECKING:
+    from stimloop_sim.bench import Bench
 
 RATES_HZ = (250, 1000)
 TISSUES = ("default", "artefact", "hostile")
 PERIOD_US = 7_690
 HEARTBEAT_MS = 50
+LEASE_MS = 2_000
+LATEST_US = 100_000
 PROGRAM = Program(
     mode=Mode.TRAIN,
     amplitude_min_ua=0,
@@ -50,65 +42,28 @@ PROGRAM = Program(
 )
 
 
-class Host:
-    """As much of a host as keeps an implant busy."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.firmware = bench.firmware
-        self._seq = 0
-        self._session = 0
-        nonce = os.urandom(16)
-        self._say(Hello(1, 1, nonce, b"speed..."))
-        (frame,) = Deframer(TABLE_CRC).feed(self.firmware.outbox.take())
-        identity = Identity.decode(frame.payload)
-        device_id = identity.device_id.to_bytes(8, "little")
-        self._session = crc32(nonce + identity.nonce + device_id)
-        crc, front_end = PROGRAM.crc(), self.firmware.front_end
-        for order in (
-            StreamConfig(1, front_end.source.fs_hz, front_end.block),
-            Stage(1, PROGRAM.entries()),
-            Commit(1, crc),
-            Arm(crc),
-            Start(crc, 2_000),
-            *(Setpoint(sp, 0, 1_000 * sp, PERIOD_US, 0) for sp in (1, 2, 3)),
-        ):
-            self._say(order)
-
-    def _say(self, order: Message) -> None:
-        self._seq = (self._seq + 1) & 0xFFFF
-        late_us = (self.firmware.now_us + 100_000) & 0xFFFFFFFF
-        self.firmware.receive(
-            encode(
-                order.number,
-                Flag.EXPIRES,
-                self._seq,
-                self._session,
-                late_us,
-                order.encode(),
-                TABLE_CRC,
-            )
-        )
-
-    def live(self, seconds: float) -> None:
-        """Let so much time pass, with heartbeats."""
-        heartbeat = Heartbeat(2_000, 0, 0)
-        samples = self.firmware.front_end.source.fs_hz * HEARTBEAT_MS // 1000
-        for _ in range(round(seconds * 1000 / HEARTBEAT_MS)):
-            self._say(heartbeat)
-            self.firmware.advance(samples)
-            self.firmware.outbox.take()
-
-
 def run(tissue: str, fs_hz: int, seconds: float) -> float:
     """Run one implant: times real time."""
-    bench = Bench.of_url(f"sim://dbs?seed=1&fs={fs_hz}&tissue={tissue}")
-    host = Host(bench)
-    begin = perf_counter()
-    host.live(seconds)
-    speed = seconds / (perf_counter() - begin)
-    pulses = bench.firmware.therapy.pulses
-    assert pulses.pulses > 100 * seconds, "the implant did not stimulate"
-    return speed
+    with Link.open(f"sim://dbs?seed=1&fs={fs_hz}&tissue={tissue}") as link:
+        bench: Bench = link.port.bench  # type: ignore[attr-defined]  # only sim:// has one
+        front_end = bench.firmware.front_end
+        link.hello()
+        link.stream(1, fs_hz, front_end.block)
+        crc = link.request(Stage(1, PROGRAM.entries()), Staged).staged_crc
+        link.request(Commit(1, crc), Committed, link.t_us + LATEST_US)
+        link.start(crc, LEASE_MS)
+        for sp in (1, 2, 3):
+            link.send(Setpoint(sp, 0, 1000 * sp, PERIOD_US, 0), link.t_us + LATEST_US)
+        heartbeat = Heartbeat(LEASE_MS, 0, 0)
+        begin = perf_counter()
+        for _ in range(round(seconds * 1000 / HEARTBEAT_MS)):
+            link.send(heartbeat)
+            bench.advance(fs_hz * HEARTBEAT_MS // 1000)
+            bench.take()
+        speed = seconds / (perf_counter() - begin)
+        pulses = bench.firmware.therapy.pulses
+        assert pulses.pulses > 100 * seconds, "the implant did not stimulate"
+        return speed
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from stimloop_hw import dictionary
 from stimloop_hw.framing import Deframer, Flag, Frame, encode

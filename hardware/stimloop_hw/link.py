@@ -12,7 +12,6 @@ import os
 from collections import deque
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeVar
-from zlib import crc32
 
 from stimloop_hw import dictionary
 from stimloop_hw.blocks import Block, BlockQueue

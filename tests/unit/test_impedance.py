@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from tests.peer import DBS, PROGRAM, Hand, power_on
 
+from stimloop_hw import Link
 from stimloop_hw.impedance import CASE_CONTACT, PAIR, Pair, pack, unpack
 from stimloop_hw.messages import (
-    Arm,
     Event,
     GetLimits,
     Impedance,
@@ -146,7 +146,7 @@ def test_a_lead_is_measured_only_where_no_therapy_is_or_is_about_to_be() -> None
     hand.configure()
     assert hand.state is State.CONFIGURED
     hand.ask(Impedance(0), ImpedanceResult)
-    hand.ask(Arm(PROGRAM.crc()), Status)
+    hand.arm()
     refused = [hand.ask(Impedance(0), Refused)]
     hand = Hand.delivering()
     refused.append(hand.ask(Impedance(0), Refused))
@@ -318,3 +318,16 @@ def test_a_programs_shares_are_those_of_its_path() -> None:
     expected_ohm = 0.5 * segment_ohm + firmware.tissue.cells[firmware.tissue.case].series_ohm
     assert firmware.therapy.pulses.path.load_ohm == pytest.approx(expected_ohm)
     assert firmware.therapy.pulses.delivered_ua == 1000
+
+
+def test_a_measured_lead_changes_the_limits_but_not_what_the_identity_names() -> None:
+    with Link.open("sim://dbs?tissue=grown") as link:
+        link.hello()
+        nominal = link.limits()
+        for contact in range(nominal.contacts):
+            link.request(Impedance(contact), ImpedanceResult, link.t_us + 100_000)
+        measured = link.limits()
+        assert measured.impedance_ohm != nominal.impedance_ohm
+        assert measured.crc == nominal.crc == link.identity.limits_crc
+        link.hello()
+        assert link.limits() == measured

@@ -190,9 +190,9 @@ def test_only_stop_hello_and_the_dictionary_need_no_key() -> None:
     assert strangers == {Hello, Stop, GetDict}
 
 
-def test_what_may_raise_the_output_is_the_controllers_and_needs_a_deadline() -> None:
+def test_what_may_put_current_out_is_the_controllers_and_needs_a_deadline() -> None:
     timed = {kind.__name__ for kind in HOST_KINDS if kind.expires}
-    assert timed == {"Commit", "Arm", "Start", "Setpoint", "Trigger"}
+    assert timed == {"Commit", "Arm", "Start", "Setpoint", "Trigger", "Impedance"}
     assert all(kind.needs is Role.CONTROLLER for kind in HOST_KINDS if kind.expires)
 
 

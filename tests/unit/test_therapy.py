@@ -10,6 +10,8 @@ import pytest
 from tests.peer import DBS, PROGRAM, Hand
 
 from stimloop_hw.messages import (
+    Arm,
+    ArmChallenge,
     ArmRequest,
     Commit,
     Committed,
@@ -544,10 +546,11 @@ def test_what_was_measured_after_commit_counts_at_arm() -> None:
     hand = Hand.linked()
     hand.configure()
     hand.firmware.therapy.take_impedance(2, 4000)
-    refused = hand.ask(Arm(PROGRAM.crc()), Refused)
+    challenge = hand.ask(ArmRequest(PROGRAM.crc()), ArmChallenge)
+    refused = hand.ask(Arm(PROGRAM.crc(), challenge.nonce), Refused)
     assert (refused.reason, refused.detail) == (Refusal.COMPLIANCE, 12_055)
     hand.firmware.therapy.take_impedance(2, 900)
-    assert hand.ask(Arm(PROGRAM.crc()), Status).state == State.ARMED
+    assert hand.arm().state == State.ARMED
 
 
 def test_a_trigger_for_the_past_is_refused_and_delivers_nothing() -> None:
