@@ -234,6 +234,18 @@ static void fuzz_sliding(void)
     free(d.powers);
 }
 
+static void fuzz_bursts(void)
+{
+    burst_run run = {.minimum = between(0, 3)};
+    for (int i = between(1, 40); i > 0; i--) {
+        const int ended = burst_push(&run, unit(), 0.5);
+        add(&ended, 1, sizeof ended);
+        add(&run.onset, 1, sizeof run.onset);
+        add(&run.duration, 1, sizeof run.duration);
+        add(&run.peak, 1, sizeof run.peak);
+    }
+}
+
 int main(int count, char **arguments)
 {
     const int rounds = count == 2 ? atoi(arguments[1]) : 0;
@@ -245,6 +257,7 @@ int main(int count, char **arguments)
         fuzz_decimator_i16();
         fuzz_decimator_i32();
         fuzz_sliding();
+        fuzz_bursts();
     }
     printf("%016llx\n", (unsigned long long)hash);
     return 0;

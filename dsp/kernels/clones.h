@@ -1,6 +1,8 @@
 /* Inlining and function clones: one portable build that runs at the width of the machine.
  *
- * INLINE  is compiled into its caller, to be compiled for its caller's processor.
+ * INLINE  is compiled into its caller, to be compiled for its caller's processor. A build that
+ *         does not optimize keeps each function by itself, once: gcov counts its branches there,
+ *         and not those of every caller whose constants leave some of them out.
  * CLONED  exists twice, for AVX2 and for every x86-64; the loader chooses. AVX2 alone, without
  *         the fused multiplications of x86-64-v3: gcc 12 vectorises some sums to vfmaddsub even
  *         under -ffp-contract=off, and both clones must give the same bits. It needs the
@@ -12,7 +14,7 @@
 
 #include <stdint.h> /* of glibc, tells __GLIBC__ */
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && defined(__OPTIMIZE__)
 #define INLINE static inline __attribute__((always_inline))
 #else
 #define INLINE static inline
