@@ -324,3 +324,9 @@ def test_a_bad_parameter_is_refused_in_a_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+def test_what_swings_beyond_the_rails_is_at_the_rail_and_not_missing() -> None:
+    signs = np.random.default_rng(1).choice([-1, 1], (2000, 1))
+    told = Notch(FS_HZ, harmonics=3).push(((RAIL - 1) * signs).astype(np.int32), 0)
+    assert (told.min(), told.max()) == (-RAIL, RAIL)

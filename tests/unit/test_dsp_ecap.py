@@ -145,3 +145,37 @@ def test_a_sweep_of_another_length_is_refused() -> None:
         n1_p2_uv(np.zeros(20), FS_HZ, 1.2)
     with pytest.raises(ValueError, match="choose one of"):
         templates(FS_HZ, window="flat")  # type: ignore[arg-type]
+
+
+def test_an_impossible_length_of_sweep_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ValueError, match="Sweeps of 0 samples were asked for; 1 to 100000"):
+        EcapDetector(FS_HZ, 20.0, samples=0)
+
+
+def test_the_level_of_the_last_sweep_is_read_only() -> None:
+    detector = validation.detector()
+    level = detector.push(sweep_nv(60.0), 0, 0).level
+    assert detector.levels.tolist() == [level]
+    with pytest.raises(ValueError, match="read-only"):
+        detector.levels[0] = 0
+
+
+def test_without_a_search_the_template_stays_where_n1_was_said_to_be() -> None:
+    detector = validation.detector(search=0)
+    place = detector.offset
+    for i in range(60):
+        detector.push(sweep_nv(60, 1.3), i, 0)
+    assert detector.offset == place
+
+
+def test_the_phase_of_a_response_is_within_half_a_turn() -> None:
+    detector = EcapDetector(25_000.0, 10.0, samples=150)  # a rate that turns the phase forward
+    rng = np.random.default_rng(3)
+    phases = np.array(
+        [
+            detector.push(rng.integers(-50_000, 50_000, (150, 1), np.int32), i, 0).phase_rad
+            for i in range(400)
+        ]
+    )
+    assert -math.pi < phases.min() < -3
+    assert 3 < phases.max() <= math.pi

@@ -257,3 +257,13 @@ def test_wrong_blocks_are_refused() -> None:
             detector.push(np.zeros((5, 1)), 0, *extra)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="shape"):
             detector.push(np.zeros(5, np.int32), 0, *extra)
+
+
+def test_after_a_gap_the_time_since_the_decision_begins_anew() -> None:
+    samples_uv, _ = synthetic_ecg(250, day_of(2)[:520])
+    detector = TachycardiaDetector(250)
+    before = detector.push(block_nv(samples_uv), 0, 0)
+    assert before.active_ms > 1000
+    after = detector.push(np.zeros((250, 1), np.int32), len(samples_uv) + 50, 0)
+    assert after.quality & Quality.GAP
+    assert after.active_ms == 1000

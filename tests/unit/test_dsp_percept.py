@@ -245,3 +245,10 @@ def test_the_amplitude_is_told_in_steps_and_never_beyond_a_limit() -> None:
     controller = PerceptController(config, told, tick_us=10_000, period_us=7692)
     amplitudes = {controller.update(GOOD).amplitude_ua for _ in range(100)}
     assert amplitudes == {*range(1100, 3000, 100), 2950}
+
+
+def test_thresholds_are_told_as_they_were_set() -> None:
+    detector = PerceptDetector(DUAL)
+    assert detector.thresholds == (DUAL.LowerLfpThreshold, DUAL.UpperLfpThreshold)
+    detector.thresholds = 4.0, 9.0
+    assert detector.thresholds == (4.0, 9.0)

@@ -197,12 +197,19 @@ def test_every_reading_is_the_same_however_the_signal_was_divided(
     assert len({state for *_, state in alone.values()}) > 3
 
 
-def test_two_detectors_make_the_nine_states_by_the_published_rules() -> None:
+@pytest.mark.parametrize("blanking", [0, 1])
+def test_two_detectors_make_the_nine_states_by_the_published_rules(blanking: int) -> None:
     block = noise_nv(4000, 2)
     bands = [PowerBand(4, 6), PowerBand(4, 6, 1)]
     settings = [
-        DetectorConfig((2e5, 8e5), blankingDurationUponStateChange=5, blank_both=True),
-        DetectorConfig((3e5, 9e5), inputs=(1,), onsetDuration=2, terminationDuration=3),
+        DetectorConfig((2e5, 8e5), blankingDurationUponStateChange=5, blank_both=blanking == 0),
+        DetectorConfig(
+            (3e5, 9e5),
+            inputs=(1,),
+            onsetDuration=2,
+            terminationDuration=3,
+            blank_both=blanking == 1,
+        ),
     ]
     detector = RcsDetector(250, FAST, bands, settings)
     powers, states = [], []
@@ -344,3 +351,25 @@ def test_wrong_blocks_are_refused_and_change_nothing() -> None:
     with pytest.raises(TypeError, match="int32"):
         detector.push(np.zeros((5, 2)), 0, 0)  # type: ignore[arg-type]
     assert detector.push(noise_nv(5, 2), 7, 0).quality == Quality.WARMUP
+
+
+def test_what_is_no_setting_of_a_detector_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ValueError, match="is no DetectorConfig; give one"):
+        LinearDetector("beta")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_outputs_are_those_of_every_detector(count: int) -> None:
+    settings = [DetectorConfig((1.0, 2.0))] * count
+    detector = RcsDetector(250, FAST, [PowerBand(4, 6)], settings)
+    assert detector.outputs == (0.0,) * count
+
+
+def test_a_power_over_its_range_freezes_the_output_and_the_state() -> None:
+    detector = LinearDetector(DetectorConfig((1.0, 2.0)))
+    detector.push([9])
+    told = detector.output, detector.state
+    assert not detector.push([0], [0])
+    assert (detector.output, detector.state) == told
+    detector.push([0])
+    assert detector.output == 0.0

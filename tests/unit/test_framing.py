@@ -221,3 +221,8 @@ def test_a_number_that_does_not_fit_the_header_is_refused(
 def test_flags_are_the_low_nibble_of_the_first_byte() -> None:
     raw = unstuffed(encode(0x20, Flag.REPLY | Flag.EXPIRES, 1, 2, 3, b"", TABLE_CRC))
     assert raw[0] == 0x16
+
+
+def test_a_frame_shows_its_header_and_payload() -> None:
+    (frame,) = Deframer(TABLE_CRC).feed(encode(0x2A, 1, 7, 0xBEEF, 99, b"\x01\xff", TABLE_CRC))
+    assert repr(frame) == ("Frame(2A, flags=1, seq=7, session=0000BEEF, time=99, payload=01ff)")

@@ -1,5 +1,6 @@
 import math
 import re
+import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import Any, Literal, cast
@@ -353,6 +354,7 @@ def test_a_bad_block_is_refused_in_a_sentence(
         BetaBank(FS_HZ, 10, channels=2).push(block)
 
 
+@pytest.mark.skipif(sys.gettrace() is not None, reason="to measure coverage allocates")
 def test_a_push_allocates_nothing() -> None:
     block = beta_uv(32, 5)
     frame = bytes(33)
@@ -379,3 +381,9 @@ def test_a_push_allocates_nothing() -> None:
     # The frame of `work` itself is all that comes and goes.
     assert peak - before < 600
     assert after - before < 100
+
+
+def test_a_bank_tells_its_rate_delay_channels_and_precision() -> None:
+    bank = BetaBank(FS_HZ, 10, order=4, channels=3, precision="float64")
+    assert (bank.fs_hz, bank.channels, bank.precision) == (FS_HZ, 3, "float64")
+    assert bank.delay_ms == Envelope(FS_HZ, (13, 35), 4, "one_pole", 50).delay_ms
