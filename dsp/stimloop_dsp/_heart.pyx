@@ -553,8 +553,7 @@ cdef class TachycardiaDetector:
         cdef double sum_ms = 0.0, share
         cdef int i
         self._last_valid = self._seen
-        if self._count == 64:
-            self._first, self._count = (self._first + 1) % 64, 63
+        # 64 have room for 10 s: a valid interval is 300 ms at least.
         ends[(self._first + self._count) % 64] = self._seen
         intervals[(self._first + self._count) % 64] = rr_ms
         self._count += 1
