@@ -23,6 +23,7 @@ from stimloop_sim.tissue import Tissue, TissueModel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from stimloop_sim.board import Board
     from stimloop_sim.source import Source
 
 SCHEME = "sim://"
@@ -39,7 +40,7 @@ class Bench:
 
     Parameters
     ----------
-    power_on : callable (boot, cause) -> Firmware
+    power_on : callable (board, cause) -> Firmware
         See `Implant`.
     real : bool
         Whether its clock should keep pace with the wall's.
@@ -55,7 +56,7 @@ class Bench:
 
     def __init__(
         self,
-        power_on: Callable[[int, ResetCause], Firmware],
+        power_on: Callable[[Board, ResetCause], Firmware],
         *,
         real: bool,
         scenario: Scenario,
@@ -102,14 +103,14 @@ class Bench:
         pickup = tissue.pickup(source.fs_hz, len(source.channels), seed)
         front_end = FrontEnd(SensingLead(source, pickup), profile.sense_range_uv, block)
 
-        def power_on(boot: int, cause: ResetCause) -> Firmware:
+        def power_on(board: Board, cause: ResetCause) -> Firmware:
             return Firmware(
                 profile,
                 front_end,
                 tissue,
                 key=key,
                 signed=build == "signed",
-                boot=boot,
+                board=board,
                 cause=cause,
             )
 

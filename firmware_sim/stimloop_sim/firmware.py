@@ -41,15 +41,19 @@ from stimloop_hw.vocabulary import (
     Role,
     SensedFlag,
     StopMode,
+    Supply,
 )
+from stimloop_sim import self_test
+from stimloop_sim.battery import Battery
+from stimloop_sim.board import Board
 from stimloop_sim.datasheet import describe_limits
-from stimloop_sim.events import EventLog
 from stimloop_sim.impedance import Meter, condition
 from stimloop_sim.limits import Breach
 from stimloop_sim.lockout import Lockout
 from stimloop_sim.orders import Orders
 from stimloop_sim.outbox import Outbox, Priority
 from stimloop_sim.sessions import HostSession, Sessions
+from stimloop_sim.store import Store
 from stimloop_sim.therapy import FALLBACK_AFTER_US, Therapy
 from stimloop_sim.tissue import Tissue, TissueModel
 
@@ -88,8 +92,8 @@ class Firmware:
         Pre-shared, 32 bytes.
     signed : bool
         False for a build that takes unsigned orders, and says so in its identity.
-    boot : int
-        How often the device has started, this time included.
+    board : Board, optional
+        What outlasts a reset; one from the factory if not given.
     cause : ResetCause
         Why it starts.
 
@@ -102,6 +106,7 @@ class Firmware:
     outbox : Outbox
     magnet : bool
         Whether a magnet is held to it, as the latest `sense_magnet` said.
+    battery : Battery
     """
 
     def __init__(
@@ -113,18 +118,19 @@ class Firmware:
         table_crc: int = TABLE_CRC,
         key: bytes = DEVELOPMENT_KEY,
         signed: bool = True,
-        boot: int = 1,
+        board: Board | None = None,
         cause: ResetCause = ResetCause.POWER_ON,
     ) -> None:
         self.now_us = 0
         self.profile = profile
         self.front_end = front_end
         self.tissue = tissue or Tissue(TissueModel.named("default"), profile.output)
-        self.therapy = Therapy(profile, self.tissue)
+        self._board = board = board or Board()
+        self.therapy = Therapy(profile, self.tissue, store=Store(board.cells))
+        self.battery = Battery(profile.battery, board)
         self.magnet = False
         self.outbox = Outbox()
         self._table_crc = table_crc
-        self._boot, self._cause = boot, cause
         self._deframer = Deframer(table_crc)
         self._limits = describe_limits(profile, front_end)
         self._key = key
@@ -139,8 +145,8 @@ class Firmware:
         self._lockout = Lockout()
         self._greeted: tuple[int, bytes, bytes] | None = None  # the latest Hello, its answer
         meter = Meter(self.tissue, min(c.charge_max_nc for c in profile.contacts))
-        self._orders = Orders(self.therapy, front_end, self._limits, meter)
-        self._events = EventLog()
+        self._orders = Orders(self.therapy, front_end, self._limits, meter, self.battery)
+        self._journal = board.journal
         self._faults_told = 0
         self._dropped_told = self._dropped_flagged = 0
         self._lead_told = Lead(0)
@@ -148,6 +154,21 @@ class Firmware:
         self._status_us = STATUS_US
         self._panics_us: list[int] = []
         self.foreign = self.repeated = self.stale = self.refused = 0
+        self._boot(cause)
+
+    def _boot(self, cause: ResetCause) -> None:
+        """Test the device, take up the stored program, and write down what was found."""
+        self._journal.start(cause)
+        if self._journal.boots > 1:
+            self._raise_event(EventCode.RESET, cause)
+        if bad := self.therapy.store.bad_banks:
+            self._raise_event(EventCode.BANKS_BAD, bad)
+        failure = self_test.find_failure(self._board, self.therapy, self.front_end)
+        if failure is not None:
+            self._raise_event(EventCode.SELF_TEST, failure)
+        breach = self.therapy.boot(healthy=failure is None)
+        if breach is not None:
+            self._raise_event(EventCode.PROGRAM_VOID, breach.reason)
 
     # Time ----------------------------------------------------------------------------------
 
@@ -165,6 +186,7 @@ class Firmware:
             )
             self.now_us += count * sample_us
             samples -= count
+            self.drain(count * sample_us)
             if sensed is not None:
                 self._tell(Priority.STREAM, self._flagged(sensed), sensed.n)
             self.therapy.watch(self.now_us)
@@ -181,6 +203,26 @@ class Firmware:
         self._dropped_flagged = dropped
         return replace(sensed, flags=sensed.flags | _GAP)
 
+    def drain(self, elapsed_us: int) -> None:
+        """Take from the battery what these microseconds have cost."""
+        self.battery.drain(
+            elapsed_us,
+            self.therapy.pulses.delivered_pc,
+            streaming=self.front_end.streaming,
+            sensing=self.battery.stage < Supply.NO_SENSING,
+        )
+
+    def _shed(self) -> None:
+        """Give up the next load if the battery asks for it."""
+        if not self.battery.step_down():
+            return
+        stage = self.battery.stage
+        self._raise_event(EventCode.SUPPLY, stage)
+        if stage == Supply.NO_STREAM:
+            self.front_end.halt()
+        elif stage == Supply.EOS:
+            self.therapy.stop(self.now_us, StopMode.RAMP)
+
     def _report(self) -> None:
         """Send what changed, and Status when it is due."""
         if self.therapy.faults != self._faults_told:
@@ -192,8 +234,9 @@ class Firmware:
         if self.now_us >= self._status_us:
             self._status_us += STATUS_US
             self._sessions.dismiss_silent(self.now_us)
+            self._shed()
             self._tell(Priority.STATUS, self.status())
-            for event in self._events.pending:
+            for event in self._journal.pending:
                 self._tell(Priority.STATUS, event)
             lead = condition(self.therapy.pulses.path)
             if lead != self._lead_told:
@@ -213,7 +256,7 @@ class Firmware:
             self._raise_event(EventCode.MAGNET, int(present))
 
     def _raise_event(self, code: EventCode, arg: int) -> None:
-        self._tell(Priority.STATUS, self._events.add(self.now_us, code, arg))
+        self._tell(Priority.STATUS, self._journal.add(self.now_us, code, arg))
 
     def status(self) -> Status:
         """The truth about the therapy, now."""
@@ -344,7 +387,7 @@ class Firmware:
             self._refuse(session, frame, breach)
             return
         if isinstance(order, Heartbeat):
-            self._events.acknowledge(order.event_ack)
+            self._journal.acknowledge(order.event_ack)
         outcome = (
             self._admit(session, order)
             if isinstance(order, Auth)
@@ -396,13 +439,13 @@ class Firmware:
         identity = Identity(
             VERSION,
             self._build,
-            self._cause,
+            self._journal.cause,
             self.profile.model.encode().ljust(16, b"\0"),
             self.profile.firmware,
             self.profile.device_id,
             self._table_crc,
             self._limits.crc,
-            self._boot,
+            self._journal.boots,
             os.urandom(16),
         )
         keys = SessionKeys.derive(

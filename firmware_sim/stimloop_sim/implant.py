@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from stimloop_hw.vocabulary import Fault, ResetCause, StopMode
+from stimloop_hw.vocabulary import Fault, ResetCause, SelfTest, StopMode
+from stimloop_sim.board import Board
 from stimloop_sim.breakdown import StickyConverter, StuckStage
 from stimloop_sim.scenario import NEVER_US
 from stimloop_sim.states import DELIVERING
@@ -42,8 +43,8 @@ class Implant:
 
     Parameters
     ----------
-    power_on : callable (boot, cause) -> Firmware
-        Starts the firmware; the front end it is given is the same each time.
+    power_on : callable (board, cause) -> Firmware
+        Starts the firmware; board and front end it is given are the same each time.
     scenario : Scenario
         Its faults of the wire are none of the device's.
 
@@ -58,18 +59,17 @@ class Implant:
         Another one after each reset.
     now_us : int
         The bench's time, µs.
-    boot : int
-        How often it has started.
+    board : Board
     counts : Counter of str
         Faults that have struck, by kind; for a device that does not listen, bytes lost besides
         (``unheard``).
     """
 
     def __init__(
-        self, power_on: Callable[[int, ResetCause], Firmware], scenario: Scenario
+        self, power_on: Callable[[Board, ResetCause], Firmware], scenario: Scenario
     ) -> None:
         self.now_us = 0
-        self.boot = 0
+        self.board = Board()
         self.counts: Counter[str] = Counter()
         self._power_on = power_on
         self._entries = [entry for entry in scenario.entries if entry.on_device]
@@ -88,13 +88,22 @@ class Implant:
         self._strike()
 
     def _start(self, cause: ResetCause) -> None:
-        self.boot += 1
         self._hung = False
         self._grounded = False
         self._clock_us = 0  # of the device, and how it would go on without a supply
-        self.firmware = self._power_on(self.boot, cause)
-        self._watchdog = Watchdog(self.now_us)
+        self.board.watchdog = Watchdog(self.now_us)
+        self.board.defects = frozenset(
+            SelfTest(entry.values["check"])
+            for entry in self._entries
+            if entry.kind == "self_test" and entry.acts(self.now_us)
+        )
+        self.firmware = self._power_on(self.board, cause)
         self._monitor = OutputMonitor()
+
+    @property
+    def boot(self) -> int:
+        """How often it has started."""
+        return self.board.journal.boots
 
     def reset(self, cause: ResetCause) -> None:
         """Start the firmware anew: the output is off, the session is lost."""
@@ -142,7 +151,9 @@ class Implant:
                 allowed = self.firmware.therapy.state in DELIVERING
                 self.firmware.advance(count)
                 self._tell_time(count)
-                self._watchdog.kick(self.now_us)
+                self.board.watchdog.kick(self.now_us)
+                if self.firmware.battery.is_empty:
+                    self._darken()
                 self._watch_output(allowed=allowed)
             self._strike()
 
@@ -177,9 +188,10 @@ class Implant:
             sample_us = firmware.front_end.sample_us
             effect = pulses.advance(firmware.now_us, sample_us, samples)
             firmware.now_us += samples * sample_us  # the timer's registers, not a decision
+            firmware.drain(samples * sample_us)
         self._pass(samples, effect)
-        self._grounded |= self._watchdog.must_ground(self.now_us)
-        if self._watchdog.must_reset(self.now_us):
+        self._grounded |= self.board.watchdog.must_ground(self.now_us)
+        if self.board.watchdog.must_reset(self.now_us):
             self.reset(ResetCause.WATCHDOG)
 
     def _pass(self, samples: int, effect: npt.NDArray[np.int32]) -> None:
@@ -214,14 +226,20 @@ class Implant:
                 self._hung = True
                 return
             case "memory_flip":
-                self._flip(entry.values["bit"])
+                self.firmware.therapy.store.flip(entry.values["bit"])
                 return
+            case "battery_collapse":
+                self.firmware.battery.collapse(entry.values["left_permille"])
+                if self.firmware.battery.is_empty:
+                    self._darken()
+                return
+            case "self_test":
+                return  # found at the next power-on
             case "clock_drift":
                 self._ppm = entry.values["ppm"]
                 self._fraction = 0
             case "brown_out":
-                self._powered = False
-                self.firmware.therapy.pulses.stop(self.firmware.now_us)
+                self._darken()
             case "output_stuck":
                 self._stick()
             case "adc_stuck":
@@ -240,8 +258,9 @@ class Implant:
             case "clock_drift":
                 self._ppm = self._fraction = 0
             case "brown_out":
-                self._powered = True
-                self.reset(ResetCause.BROWN_OUT)
+                if not self.firmware.battery.is_empty:
+                    self._powered = True
+                    self.reset(ResetCause.BROWN_OUT)
             case "output_stuck":
                 self._loosen()
             case _:
@@ -258,12 +277,10 @@ class Implant:
             if self._entries[number].kind in CONDITIONS:
                 self._damage_lead(self._entries[number])
 
-    def _flip(self, bit: int) -> None:
-        therapy = self.firmware.therapy
-        image = bytearray(therapy.image)
-        if image:
-            image[bit // 8 % len(image)] ^= 1 << bit % 8
-            therapy.image = bytes(image)
+    def _darken(self) -> None:
+        """The supply is gone: output stage and firmware with it."""
+        self._powered = False
+        self.firmware.therapy.pulses.stop(self.firmware.now_us)
 
     def _stick(self) -> StuckStage:
         """Take the output stage out of the firmware's hands."""

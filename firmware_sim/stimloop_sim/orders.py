@@ -15,6 +15,7 @@ from stimloop_hw.messages import (
     ClearFault,
     Commit,
     Committed,
+    GetBattery,
     GetLimits,
     Heartbeat,
     Impedance,
@@ -32,10 +33,11 @@ from stimloop_hw.messages import (
     Trigger,
 )
 from stimloop_hw.program import ENTRY, Parameter, Program
-from stimloop_hw.vocabulary import Lead, Refusal
+from stimloop_hw.vocabulary import Lead, Refusal, Supply
 from stimloop_sim.limits import Breach
 
 if TYPE_CHECKING:
+    from stimloop_sim.battery import Battery
     from stimloop_sim.impedance import Meter
     from stimloop_sim.sensing import FrontEnd
     from stimloop_sim.therapy import Therapy
@@ -57,15 +59,22 @@ class Orders:
     limits : Limits
         Answer to GetLimits, but for the impedance: that is what is known by then.
     meter : Meter
+    battery : Battery
     """
 
     def __init__(
-        self, therapy: Therapy, front_end: FrontEnd, limits: Limits, meter: Meter
+        self,
+        therapy: Therapy,
+        front_end: FrontEnd,
+        limits: Limits,
+        meter: Meter,
+        battery: Battery,
     ) -> None:
         self._therapy = therapy
         self._front_end = front_end
         self._limits = limits
         self._meter = meter
+        self._battery = battery
         self._staged: tuple[int, Program] | None = None
         self._challenge: tuple[int, int] | None = None  # its number, and until when
 
@@ -94,7 +103,7 @@ class Orders:
             case Heartbeat():
                 return self._therapy.heartbeat(now_us, order.lease_ms)
             case Setpoint(channel=0):
-                return self._therapy.setpoint(
+                return self._check_rise(order) or self._therapy.setpoint(
                     now_us,
                     order.sp,
                     order.amplitude_ua,
@@ -105,6 +114,8 @@ class Orders:
                 return Pong(order.token, order.host_ns, now_us, now_us)
             case GetLimits(channel=0):
                 return replace(self._limits, impedance_ohm=self._therapy.impedance_ohm)
+            case GetBattery():
+                return self._battery.report()
             case Stage():
                 return self._stage(order)
             case ArmRequest():
@@ -133,17 +144,26 @@ class Orders:
             case ClearFault():
                 breach = self._therapy.clear_fault(order.faults)
             case Start():
-                breach = self._therapy.start(now_us, order.program_crc, order.lease_ms)
+                breach = self._battery.check(Supply.EOS) or self._therapy.start(
+                    now_us, order.program_crc, order.lease_ms
+                )
             case Trigger(channel=0):
                 at_us = _whole(order.at_us, now_us)
                 breach = self._therapy.trigger(now_us, order.count, at_us)
             case StreamConfig():
-                breach = self._front_end.configure(order)
+                spent = self._battery.check(Supply.NO_STREAM) if order.rate_hz else None
+                breach = spent or self._front_end.configure(order)
             case Setpoint() | GetLimits() | Trigger():
                 breach = Breach(Refusal.UNKNOWN, order.channel)
             case _:
                 breach = Breach(Refusal.UNKNOWN, order.number)
         return breach or Status
+
+    def _check_rise(self, order: Setpoint) -> Breach | None:
+        """Whether the battery still bears a therapy that adapts; it may always fall."""
+        pulses = self._therapy.pulses
+        rises = order.amplitude_ua > pulses.target_ua or order.period_us < pulses.period_us
+        return self._battery.check(Supply.NO_ADAPTIVE) if rises else None
 
     def _challenge_arm(self, order: ArmRequest, now_us: int) -> Outcome:
         self._challenge = None

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Self
 
 from stimloop_hw.ranges import Bounding, Contact, Run, Shape
+from stimloop_sim.battery import Cell
 from stimloop_sim.electrode import Output
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Profile:
         Longest lease, ms.
     sense_range_uv : int
         The front end clips beyond ± this, µV.
+    battery : Cell
     """
 
     model: str
@@ -127,6 +129,7 @@ class Profile:
     slew_max_ua_s: int
     lease_max_ms: int
     sense_range_uv: int
+    battery: Cell
 
     @property
     def contacts(self) -> tuple[Contact, ...]:
@@ -183,6 +186,10 @@ class Profile:
             table[key] = tuple(Run(*row) for row in table[key])
         table["lead"] = tuple(
             Electrode(**{**row, "shape": Shape[row["shape"].upper()]}) for row in table["lead"]
+        )
+        battery = table["battery"]
+        table["battery"] = Cell(
+            **{**battery, "stages_permille": tuple(battery["stages_permille"])}
         )
         return cls(**{field.name: table[field.name] for field in fields(cls)})
 

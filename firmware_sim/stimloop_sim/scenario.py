@@ -147,7 +147,7 @@ KINDS: Mapping[str, Kind] = {
     "brown_out": _of_device("the supply fails, then the device boots", Span.BOUNDED),
     "output_stuck": _of_device("the output stage takes no orders any more", Span.OPEN),
     "memory_flip": _of_device(
-        "a bit of the committed program in memory flips (counted modulo its length)",
+        "a bit of the stored program flips in memory (counted modulo the length of its record)",
         Span.MOMENT,
         bit=Parameter(0, 1_000_000, 0),
     ),
@@ -156,6 +156,17 @@ KINDS: Mapping[str, Kind] = {
         "the wires of two contacts touch", Span.OPEN, contact=_CONTACT, other=_CONTACT
     ),
     "reference_lost": _of_device("the case has lost touch with the tissue", Span.OPEN),
+    "battery_collapse": _of_device(
+        "the battery loses its charge but for so many per mille; with none the supply fails",
+        Span.MOMENT,
+        left_permille=Parameter(0, 1000, 0),
+    ),
+    "self_test": _of_device(
+        "a check of the power-on self test fails, whenever the device starts (1 memory, "
+        "2 program store, 3 profile, 4 output stage, 5 watchdog, 6 converter)",
+        Span.OPEN,
+        check=Parameter(1, 6),
+    ),
 }
 """Every kind of fault, declared once."""
 

@@ -93,6 +93,15 @@ class FrontEnd:
         self.halt()
         self.index = 0
 
+    def is_in_range(self) -> bool:
+        """Whether zero and both rails convert as they have to; asked by the self test."""
+        beyond_uv = self._range_nv / 500.0
+        probe_uv = np.array([[0.0], [beyond_uv], [-beyond_uv]])
+        middle, _ = quantise(probe_uv[:1], [0], self._range_nv)
+        rails, saturated = quantise(probe_uv, [0], self._range_nv)
+        widest_nv = int(np.abs(rails).max())
+        return saturated and not middle.any() and 0 < widest_nv <= self._range_nv
+
     def samples_to_block(self) -> int:
         """How many samples complete the block that is being gathered."""
         return self.block - self._pending_count

@@ -7,7 +7,6 @@ ends it, and needs nobody's permission.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from stimloop_hw.program import Mode, Parameter, Program
 from stimloop_hw.vocabulary import Fault, Refusal, State, StopMode
@@ -15,6 +14,7 @@ from stimloop_sim import limits
 from stimloop_sim._pulses import PulseTrain
 from stimloop_sim.limits import Breach
 from stimloop_sim.states import DELIVERING, LEASED, TRANSITIONS, Event
+from stimloop_sim.store import Store, erased
 
 if TYPE_CHECKING:
     from stimloop_sim.profile import Profile
@@ -39,10 +39,13 @@ class Therapy:
     ----------
     profile : Profile
     tissue : Tissue
+    store : Store, optional
+        Where the committed program stands in memory; an empty one if not given.
 
     Attributes
     ----------
     state : State
+        BOOT until `boot`.
     faults : int
         Latched, `stimloop_hw.vocabulary.Fault`.
     program : Program or None
@@ -51,8 +54,6 @@ class Therapy:
         Its name on the wire; 0 while there is none.
     impedance_ohm : int
         Of the worst contact, Ω: what compliance is judged by; see `take_impedance`.
-    image : bytes
-        The committed program as it stands in memory, watched by that CRC.
     pulses : PulseTrain
     last_sp : int
         Number of the latest setpoint accepted.
@@ -60,14 +61,16 @@ class Therapy:
         A state was entered since this was last cleared.
     """
 
-    def __init__(self, profile: Profile, tissue: Tissue) -> None:
+    def __init__(
+        self, profile: Profile, tissue: Tissue, *, store: Store | None = None
+    ) -> None:
         self.profile = profile
         self._tissue = tissue
+        self.store = Store(erased()) if store is None else store
         self.state = State.BOOT
         self.faults = 0
         self.program: Program | None = None
         self.program_crc = 0
-        self.image = b""
         self.impedance_ohm = profile.impedance_ohm
         self._contacts_ohm = [profile.impedance_ohm] * len(profile.contacts)
         self.pulses = PulseTrain(profile.amplitude_ua, tissue.path())
@@ -76,14 +79,33 @@ class Therapy:
         self._led = False  # whether the host that started it is still there to lead it
         self._lease_until_us = 0
         self._timers: dict[Event, int] = {}
-        self._move(Event.SELF_TEST_PASSED if self._self_test() else Event.SELF_TEST_FAILED)
 
-    def _self_test(self) -> bool:
-        """The limit table is the last thing between an order and tissue: check it is sane."""
-        healthy = limits.check_table(self.profile)
+    def boot(self, *, healthy: bool) -> Breach | None:
+        """Leave BOOT: configured by the stored program, idle without one, or as a fault.
+
+        Parameters
+        ----------
+        healthy : bool
+            Whether the power-on self test has been passed.
+
+        Returns
+        -------
+        Breach or None
+            Why the stored program may not be the committed one any more.
+        """
         if not healthy:
             self.faults |= Fault.SELF_TEST
-        return healthy
+            self._move(Event.SELF_TEST_FAILED)
+            return None
+        self._move(Event.SELF_TEST_PASSED)
+        if not self.store.payload:
+            return None
+        program = Program.parse(self.store.payload)
+        breach = self._check_program(program)
+        if breach is None:
+            self._move(Event.COMMIT)
+            self._take(program)
+        return breach
 
     def _move(self, event: Event) -> Breach | None:
         after = TRANSITIONS[self.state, event]
@@ -147,8 +169,9 @@ class Therapy:
             self.fail(now_us, Fault.CHARGE_BALANCE)
         if pulses.breached and not self.faults & Fault.OUTPUT_LIMIT:
             self.fail(now_us, Fault.OUTPUT_LIMIT)
-        if crc32(self.image) != self.program_crc:
-            self.program, self.program_crc, self.image = None, 0, b""
+        if not self.store.is_intact():
+            self.store.drop()
+            self.program, self.program_crc = None, 0
             self.fail(now_us, Fault.PROGRAM_MEMORY)
 
     def fail(self, now_us: int, fault: Fault) -> None:
@@ -205,16 +228,21 @@ class Therapy:
 
     def commit(self, program: Program) -> Breach | None:
         """Make a program the committed one."""
-        breach = self._check_program(program) or self._move(Event.COMMIT)
+        breach = self._check_program(program) or self._check(Event.COMMIT)
+        if breach is None and not self.store.write(program.entries()):
+            breach = Breach(Refusal.MEMORY, 0)
         if breach is None:
-            self.program = program
-            self.program_crc = program.crc()
-            self.image = program.entries()
-            self.pulses.configure(program)
-            self._tissue.connect(
-                self.pulses.path, program.cathodes, program.anodes, program.shares_percent
-            )
+            self._move(Event.COMMIT)
+            self._take(program)
         return breach
+
+    def _take(self, program: Program) -> None:
+        self.program = program
+        self.program_crc = program.crc()
+        self.pulses.configure(program)
+        self._tissue.connect(
+            self.pulses.path, program.cathodes, program.anodes, program.shares_percent
+        )
 
     def check_arm(self, program_crc: int) -> Breach | None:
         """Whether this program could be armed."""

@@ -20,9 +20,15 @@ class Watchdog:
     ----------
     now_us : int
         When it was let run, µs on its own clock.
+
+    Attributes
+    ----------
+    armed : bool
+        Whether it counts; from the moment it is let run.
     """
 
     def __init__(self, now_us: int) -> None:
+        self.armed = True
         self._kicked_us = now_us
 
     def kick(self, now_us: int) -> None:

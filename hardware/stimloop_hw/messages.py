@@ -489,6 +489,22 @@ class ImpedanceResult(Message):
     pairs: Rest
 
 
+@message(0x3A, Peer.HOST, Role.OBSERVER)
+class GetBattery(Message):
+    """Asks for the battery; the device answers BatteryState."""
+
+
+@message(0x3B, Peer.DEVICE)
+class BatteryState(Message):
+    """What is left of the battery, and what the device has given up for it (`Supply`)."""
+
+    stage: U8
+    charge_permille: U16
+    voltage_mv: U16
+    left_uah: U32
+    capacity_uah: U32
+
+
 @message(0x7F, Peer.DEVICE)
 class Refused(Message):
     """No, and why."""

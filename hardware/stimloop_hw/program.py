@@ -150,6 +150,13 @@ class Program:
         return crc32(self.entries(channel))
 
     @classmethod
+    def parse(cls, entries: bytes) -> Self:
+        """The program of these `entries`."""
+        return cls.of(
+            {Parameter(number): value for number, _, value in ENTRY.iter_unpack(entries)}
+        )
+
+    @classmethod
     def of(cls, values: dict[Parameter, int]) -> Self:
         """Build the program of these values, one for each `Parameter`."""
         return cls(

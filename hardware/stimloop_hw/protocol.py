@@ -22,9 +22,11 @@ from stimloop_hw.vocabulary import (
     Refusal,
     ResetCause,
     Role,
+    SelfTest,
     SensedFlag,
     State,
     StopMode,
+    Supply,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ ENUMS: tuple[type[IntEnum | IntFlag], ...] = (
     Fault,
     Lead,
     EventCode,
+    SelfTest,
+    Supply,
     Refusal,
     Parameter,
     Mode,

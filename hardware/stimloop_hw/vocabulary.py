@@ -57,6 +57,30 @@ class ResetCause(IntEnum):
     EXTERNAL = 4
 
 
+@unique
+class SelfTest(IntEnum):
+    """Checks of the power-on self test, in their order."""
+
+    RAM = 1  # every bit of working memory holds 0 and 1
+    STORE = 2  # the CRC is computed right, and the stored program has its own
+    PROFILE = 3  # the device's tables of limits and battery agree with the formulas
+    OUTPUT = 4  # the output stage is off
+    WATCHDOG = 5  # it is armed
+    CONVERTER = 6  # its zero and its rails are where they have to be
+
+
+@unique
+class Supply(IntEnum):
+    """How far the battery is used up, and what is given up for it, in this order."""
+
+    NORMAL = 0
+    ERI = 1  # elective replacement indicator: nothing given up yet
+    NO_STREAM = 2  # no samples to the host
+    NO_SENSING = 3  # no samples at all
+    NO_ADAPTIVE = 4  # no setpoint may raise the output
+    EOS = 5  # end of service: ramped down, and no Start
+
+
 class Build(IntFlag):
     """How the device was built, told in its Identity."""
 
@@ -109,6 +133,11 @@ class EventCode(IntEnum):
     BAD_TAGS = 16  # bad tags since power-on; signed traffic is ignored for a while
     LEAD = 64  # what is wrong with the lead now, `Lead`
     MAGNET = 65  # 1 held to the device, 0 taken away
+    RESET = 80  # the cause: the device has started again
+    SELF_TEST = 81  # the check that failed
+    BANKS_BAD = 82  # banks of the program store found damaged at power-on, as bits
+    PROGRAM_VOID = 83  # the refusal: what was stored is not allowed any more
+    SUPPLY = 84  # the stage that the battery has come to
 
 
 @unique
@@ -141,6 +170,8 @@ class Refusal(IntEnum):
     COMPLIANCE = 50  # the voltage it takes, mV
     DUTY = 51  # the part of the time asked, ‰
     RAMP = 52  # the shortest duration, ms
+    MEMORY = 80  # 0
+    BATTERY = 81  # the charge left, ‰
 
     @classmethod
     def _missing_(cls, _value: object) -> Refusal:
@@ -239,5 +270,12 @@ _REFUSAL_TEXT: dict[Refusal, Callable[[int], str]] = {
     ),
     Refusal.RAMP: lambda d: (
         f"its soft start or stop is faster than the slew; take at least {d} ms"
+    ),
+    Refusal.MEMORY: lambda _: (
+        "its memory does not hold what was written, the former program still stands; "
+        "the device needs service"
+    ),
+    Refusal.BATTERY: lambda d: (
+        f"its battery has {d / 10:g} % left, too little for that; charge or replace it"
     ),
 }

@@ -10,8 +10,9 @@ from serial.tools import list_ports
 
 from stimloop_hw import Link
 from stimloop_hw.keys import DEVELOPMENT_KEY
+from stimloop_hw.messages import BatteryState, GetBattery
 from stimloop_hw.ports import DRIVERS
-from stimloop_hw.vocabulary import Build, Fault, Lead, Role, State
+from stimloop_hw.vocabulary import Build, Fault, Lead, Role, State, Supply
 
 
 def available() -> dict[str, list[str]]:
@@ -45,7 +46,8 @@ def describe(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
     -------
     dict
         ``state, authentication, t_us, setpoint_ua, amplitude_ua, delivered_ua, pulses,
-        programmed_nc, delivered_nc, net_fc, lease_left_ms, faults, lead, identity``.
+        programmed_nc, delivered_nc, net_fc, lease_left_ms, faults, lead, battery,
+        battery_percent, battery_mv, identity``.
 
     Raises
     ------
@@ -55,6 +57,7 @@ def describe(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
     with Link.open(url, key=key) as link:
         identity = link.hello(Role.OBSERVER)
         status = link.status()
+        battery = link.request(GetBattery(), BatteryState)
     return {
         "state": State(status.state).name,
         "authentication": Build(identity.build).authentication,
@@ -67,6 +70,9 @@ def describe(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
         "delivered_nc": status.delivered_nc,
         "net_fc": status.net_fc,
         "lease_left_ms": status.lease_left_ms,
+        "battery": Supply(battery.stage).name,
+        "battery_percent": battery.charge_permille / 10,
+        "battery_mv": battery.voltage_mv,
         "faults": [fault.name for fault in Fault(status.faults)],
         "lead": [flag.name for flag in Lead(status.lead)],
         "identity": {

@@ -540,7 +540,7 @@ def test_samples_dropped_are_told_with_each_status_and_not_more_often() -> None:
     hand = Hand.linked()
     hand.ask(STREAM, Status)
     hand.firmware.advance(5 * 65)
-    hand.firmware._events.acknowledge(99)
+    hand.firmware._journal.acknowledge(99)
     hand.told(Event)
     hand.firmware.advance(250)
     assert len({event.event for event in hand.told(Event)}) <= 10

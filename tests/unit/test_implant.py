@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from stimloop_sim.scenario import KINDS, NEVER_US, Entry, Scenario
 from stimloop_sim.sensing import FrontEnd
 from stimloop_sim.tissue import Tissue, TissueModel
 from stimloop_sim.watchdog import GROUND_US, RESET_US, OutputMonitor, Watchdog
+
+if TYPE_CHECKING:
+    from stimloop_sim.board import Board
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "faults"
 
@@ -51,8 +55,8 @@ class DeviceHand(Hand):
         lead = SensingLead(self.source, around.pickup(250, 1, 0))
         front_end = FrontEnd(lead, DBS.sense_range_uv, 5)
 
-        def power_on(boot: int, cause: ResetCause) -> Firmware:
-            return Firmware(DBS, front_end, around, boot=boot, cause=cause)
+        def power_on(board: Board, cause: ResetCause) -> Firmware:
+            return Firmware(DBS, front_end, around, board=board, cause=cause)
 
         self.implant = Implant(power_on, Scenario(1, entries))
         super().__init__(self.implant.firmware)
@@ -116,7 +120,7 @@ def test_the_output_of_a_hung_device_ends_within_100_ms_and_the_device_boots_aga
     assert last_us <= 1_000_000 + GROUND_US
     assert hand.implant.now_us == 1_100_000
     assert hand.firmware is not hung
-    assert (hand.state, hand.amplitude_ua, hand.pulses) == (State.IDLE, 0, 0)
+    assert (hand.state, hand.amplitude_ua, hand.pulses) == (State.CONFIGURED, 0, 0)
     identity = hand.hello()
     assert (identity.reset_cause, identity.boot) == (ResetCause.WATCHDOG, 2)
 
@@ -158,7 +162,7 @@ def test_a_brown_out_ends_output_and_session_and_the_identity_tells_why() -> Non
     assert (hand.implant.now_us, hand.firmware.now_us) == (1_500_000, 0)
     hand.exchange(hand.framed(Start(PROGRAM.crc(), 2000)))
     assert hand.firmware.foreign == 1
-    assert (hand.state, hand.firmware.therapy.program_crc) == (State.IDLE, 0)
+    assert (hand.state, hand.firmware.therapy.program_crc) == (State.CONFIGURED, PROGRAM.crc())
     identity = hand.hello()
     assert (identity.reset_cause, identity.boot) == (ResetCause.BROWN_OUT, 2)
 
@@ -455,3 +459,55 @@ def test_a_reset_on_the_bench_is_one_of_the_device() -> None:
 def test_faults_of_a_file_that_is_none_are_refused() -> None:
     with pytest.raises(ValueError, match=r"none\.toml cannot be read"):
         Bench.of_url("sim://dbs?faults=none.toml")
+
+
+# What outlasts a reset ---------------------------------------------
+
+
+def test_an_empty_battery_does_not_come_back_with_the_supply() -> None:
+    hand = DeviceHand(
+        entry("brown_out", 1000, 1500), entry("battery_collapse", 1200, left_permille=0)
+    )
+    hand.advance_ms(3000)
+    assert not hand.implant.runs
+    assert hand.implant.boot == 1
+
+
+def test_after_a_flipped_bit_and_a_reset_the_former_program_is_taken_up_and_told() -> None:
+    hand = DeviceHand(entry("memory_flip", 1000), entry("hang", 1100))
+    hand.hello()
+    hand.configure(replace(PROGRAM, width_us=90))
+    hand.therapy()
+    hand.until_ms(1300)
+    assert hand.implant.boot == 2
+    assert (hand.state, hand.firmware.therapy.program) == (
+        State.CONFIGURED,
+        replace(PROGRAM, width_us=90),
+    )
+    hand.hello()
+    hand.advance_ms(100)
+    told = {e.event: (e.code, e.arg) for e in hand.told(Event)}
+    assert list(told.values())[-2:] == [
+        (EventCode.RESET, ResetCause.WATCHDOG),
+        (EventCode.BANKS_BAD, 0b10),
+    ]
+
+
+def test_a_check_that_fails_while_it_is_broken_and_passes_once_it_is_repaired() -> None:
+    hand = DeviceHand(
+        entry("self_test", 0, 1500, check=4), entry("hang", 1000), entry("hang", 2000)
+    )
+    assert hand.state is State.FAULT
+    hand.advance_ms(1200)
+    assert (hand.implant.boot, hand.state) == (2, State.FAULT)
+    hand.advance_ms(1200)
+    assert (hand.implant.boot, hand.state) == (3, State.IDLE)
+
+
+def test_what_a_hung_device_delivers_comes_out_of_its_battery() -> None:
+    hand = DeviceHand(entry("hang", 1000))
+    hand.therapy()
+    hand.until_ms(1000)
+    hung, before = hand.firmware, hand.implant.board.delivered_pc
+    hand.advance_ms(100)
+    assert hung.therapy.pulses.delivered_pc == hand.implant.board.delivered_pc > before

@@ -148,7 +148,10 @@ def test_a_message_cannot_change_after_it_was_made(kind: type[Message]) -> None:
             setattr(made, name, 1)
 
 
-@given(st.sampled_from(sorted(MESSAGES)).flatmap(lambda n: messages_of(MESSAGES[n])), st.data())
+WITH_FIELDS = [kind for _, kind in sorted(MESSAGES.items()) if kind.layout.size]
+
+
+@given(st.sampled_from(WITH_FIELDS).flatmap(messages_of), st.data())
 def test_a_value_that_does_not_fit_its_field_is_refused(
     sent: Message, data: st.DataObject
 ) -> None:

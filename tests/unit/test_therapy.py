@@ -7,7 +7,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
-from tests.peer import DBS, PROGRAM, Hand
+from tests.peer import DBS, PROGRAM, Hand, power_on
 
 from stimloop_hw.messages import (
     Arm,
@@ -424,7 +424,7 @@ STAGE_OF_OUTPUT = (
 @pytest.mark.parametrize("shannon_nc", [1835, 0])
 def test_a_device_whose_limit_table_is_insane_never_leaves_fault(shannon_nc: int) -> None:
     lead = (replace(DBS.lead[0], shannon_nc=shannon_nc),)
-    therapy = Therapy(replace(DBS, lead=lead), Tissue(TissueModel.named("default"), DBS.output))
+    therapy = power_on(replace(DBS, lead=lead)).therapy
     assert (therapy.state, therapy.faults) == (State.FAULT, Fault.SELF_TEST)
     assert therapy.check_stage(PROGRAM) is not None
     therapy.stop(0, StopMode.GROUND)
@@ -563,6 +563,7 @@ def test_a_trigger_for_the_past_is_refused_and_delivers_nothing() -> None:
 
 def test_a_timer_that_the_state_knows_nothing_of_does_nothing() -> None:
     therapy = Therapy(DBS, Tissue(TissueModel.named("default"), DBS.output))
+    therapy.boot(healthy=True)
     therapy._timers[TimerEvent.RAMP_DONE] = 0
     therapy.expire(0)
     assert (therapy.state, therapy.due_us) == (State.IDLE, 1 << 62)
