@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stimloop_sim.journal import Journal
 from stimloop_sim.store import erased
+from stimloop_sim.trends import TrendMemory
 from stimloop_sim.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Board:
     ram : bytearray
         Working memory; its content is void after a reset.
     journal : Journal
+    trends : TrendMemory
     watchdog : Watchdog
     drained_fc, delivered_pc : int
         The battery's coulomb counters: what electronics (fC) and stimulation (pC) have taken.
@@ -36,6 +38,7 @@ class Board:
     cells: bytearray = field(default_factory=erased)
     ram: bytearray = field(default_factory=lambda: bytearray(RAM_SIZE))
     journal: Journal = field(default_factory=Journal)
+    trends: TrendMemory = field(default_factory=TrendMemory)
     watchdog: Watchdog = field(default_factory=lambda: Watchdog(0))
     drained_fc: int = 0
     delivered_pc: int = 0

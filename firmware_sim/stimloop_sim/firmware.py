@@ -56,6 +56,7 @@ from stimloop_sim.sessions import HostSession, Sessions
 from stimloop_sim.store import Store
 from stimloop_sim.therapy import FALLBACK_AFTER_US, Therapy
 from stimloop_sim.tissue import Tissue, TissueModel
+from stimloop_sim.trends import TrendRecorder
 
 if TYPE_CHECKING:
     from stimloop_sim.profile import Profile
@@ -145,7 +146,14 @@ class Firmware:
         self._lockout = Lockout()
         self._greeted: tuple[int, bytes, bytes] | None = None  # the latest Hello, its answer
         meter = Meter(self.tissue, min(c.charge_max_nc for c in profile.contacts))
-        self._orders = Orders(self.therapy, front_end, self._limits, meter, self.battery)
+        self._orders = Orders(
+            self.therapy,
+            front_end,
+            self._limits,
+            meter,
+            battery=self.battery,
+            trends=board.trends,
+        )
         self._journal = board.journal
         self._faults_told = 0
         self._dropped_told = self._dropped_flagged = 0
@@ -159,6 +167,7 @@ class Firmware:
     def _boot(self, cause: ResetCause) -> None:
         """Test the device, take up the stored program, and write down what was found."""
         self._journal.start(cause)
+        self._trends = TrendRecorder(self._board.trends, self._journal.boots)
         if self._journal.boots > 1:
             self._raise_event(EventCode.RESET, cause)
         if bad := self.therapy.store.bad_banks:
@@ -209,8 +218,16 @@ class Firmware:
             elapsed_us,
             self.therapy.pulses.delivered_pc,
             streaming=self.front_end.streaming,
-            sensing=self.battery.stage < Supply.NO_SENSING,
+            sensing=self._senses,
         )
+
+    @property
+    def _senses(self) -> bool:
+        return self.battery.stage < Supply.NO_SENSING
+
+    def mark(self, number: int) -> None:
+        """The patient sets a mark (a button of the programmer, a tap): the host hears of it."""
+        self._raise_event(EventCode.MARKER, number)
 
     def _shed(self) -> None:
         """Give up the next load if the battery asks for it."""
@@ -235,6 +252,9 @@ class Firmware:
             self._status_us += STATUS_US
             self._sessions.dismiss_silent(self.now_us)
             self._shed()
+            level_nv = self.front_end.follow()
+            if self._senses:
+                self._trends.look(self.now_us, level_nv, self.therapy.pulses.amplitude_ua)
             self._tell(Priority.STATUS, self.status())
             for event in self._journal.pending:
                 self._tell(Priority.STATUS, event)

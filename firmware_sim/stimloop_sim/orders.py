@@ -17,6 +17,7 @@ from stimloop_hw.messages import (
     Committed,
     GetBattery,
     GetLimits,
+    GetTrends,
     Heartbeat,
     Impedance,
     ImpedanceResult,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from stimloop_sim.impedance import Meter
     from stimloop_sim.sensing import FrontEnd
     from stimloop_sim.therapy import Therapy
+    from stimloop_sim.trends import TrendMemory
 
 Outcome = Message | type[Status] | Breach | None
 """The answer; `Status` itself where that is the device's status; why not; nothing to say."""
@@ -60,6 +62,7 @@ class Orders:
         Answer to GetLimits, but for the impedance: that is what is known by then.
     meter : Meter
     battery : Battery
+    trends : TrendMemory
     """
 
     def __init__(
@@ -68,13 +71,16 @@ class Orders:
         front_end: FrontEnd,
         limits: Limits,
         meter: Meter,
+        *,
         battery: Battery,
+        trends: TrendMemory,
     ) -> None:
         self._therapy = therapy
         self._front_end = front_end
         self._limits = limits
         self._meter = meter
         self._battery = battery
+        self._trends = trends
         self._staged: tuple[int, Program] | None = None
         self._challenge: tuple[int, int] | None = None  # its number, and until when
 
@@ -116,6 +122,8 @@ class Orders:
                 return replace(self._limits, impedance_ohm=self._therapy.impedance_ohm)
             case GetBattery():
                 return self._battery.report()
+            case GetTrends():
+                return self._trends.read(order.first)
             case Stage():
                 return self._stage(order)
             case ArmRequest():

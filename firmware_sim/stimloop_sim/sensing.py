@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stimloop_dsp import BetaDetector
 from stimloop_hw.framing import MAX_PAYLOAD
 from stimloop_hw.messages import Sensed
 from stimloop_hw.vocabulary import Refusal, SensedFlag
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from stimloop_hw.messages import StreamConfig
     from stimloop_sim.source import Source
+
+_FIRST = [0]
 
 
 class FrontEnd:
@@ -53,6 +57,9 @@ class FrontEnd:
         self._pending: list[npt.NDArray[np.int32]] = []
         self._pending_count = 0
         self._flags = 0
+        self._band = BetaDetector(source.fs_hz, on_uv=1.0)
+        self._unseen: list[npt.NDArray[np.float64]] = []  # by the band's detector
+        self._followed = 0
 
     @property
     def sample_us(self) -> int:
@@ -92,6 +99,9 @@ class FrontEnd:
         """Start anew with the device: no stream, the first sample is number 0."""
         self.halt()
         self.index = 0
+        self._unseen.clear()
+        self._followed = 0
+        self._band.reset()
 
     def is_in_range(self) -> bool:
         """Whether zero and both rails convert as they have to; asked by the self test."""
@@ -137,6 +147,7 @@ class FrontEnd:
         if not count:
             return None
         sensed_uv = self.source.sense(amplitude_ua, width_us, period_us)
+        self._unseen.append(sensed_uv)
         self.index += count
         if not self.streaming:
             return None
@@ -148,6 +159,20 @@ class FrontEnd:
         self._pending.append(samples)
         self._pending_count += count
         return self._gathered() if self._pending_count == self.block or self.ended else None
+
+    def follow(self) -> int:
+        """Level of beta (13 to 35 Hz) in the first channel, rectified and smoothed, nV.
+
+        The device follows it whether anybody listens or not; what was sensed since the latest
+        call is looked at in one go, which does not change the level. 0 where there is none.
+        """
+        if not self._unseen:
+            return 0
+        first_nv, _ = quantise(np.concatenate(self._unseen), _FIRST, self._range_nv)
+        self._unseen.clear()
+        level_uv = self._band.push(first_nv, self._followed, 0).level
+        self._followed += len(first_nv)
+        return 0 if isnan(level_uv) else round(level_uv * 1000.0)
 
     def _gathered(self) -> Sensed:
         frames = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending)

@@ -61,9 +61,7 @@ class Therapy:
         A state was entered since this was last cleared.
     """
 
-    def __init__(
-        self, profile: Profile, tissue: Tissue, *, store: Store | None = None
-    ) -> None:
+    def __init__(self, profile: Profile, tissue: Tissue, *, store: Store | None = None) -> None:
         self.profile = profile
         self._tissue = tissue
         self.store = Store(erased()) if store is None else store

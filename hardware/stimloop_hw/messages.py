@@ -471,6 +471,26 @@ class Event(Message):
     arg: U32
 
 
+@message(0x34, Peer.HOST, Role.OBSERVER)
+class GetTrends(Message):
+    """Asks for the device's ten-minute means from number `first` on; answered by Trends."""
+
+    first: U32
+
+
+@message(0x35, Peer.DEVICE)
+class Trends(Message):
+    """Some rows from number `first` on, of `total` that there have ever been; none at the end.
+
+    A row is boot u16, device time at its end u32 (s), mean band level u32 (nV), mean amplitude
+    u32 (µA).
+    """
+
+    first: U32
+    total: U32
+    rows: Rest
+
+
 @message(0x38, Peer.HOST, expires=True)
 class Impedance(Message):
     """Measures a contact against those behind it and the case, in a state without therapy."""

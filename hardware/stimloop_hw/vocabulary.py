@@ -138,6 +138,7 @@ class EventCode(IntEnum):
     BANKS_BAD = 82  # banks of the program store found damaged at power-on, as bits
     PROGRAM_VOID = 83  # the refusal: what was stored is not allowed any more
     SUPPLY = 84  # the stage that the battery has come to
+    MARKER = 85  # the number of the mark that the patient has set
 
 
 @unique
