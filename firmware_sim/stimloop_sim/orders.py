@@ -116,14 +116,8 @@ class Orders:
                     order.period_us,
                     _whole(order.at_us, now_us),
                 )
-            case Ping():
-                return Pong(order.token, order.host_ns, now_us, now_us)
-            case GetLimits(channel=0):
-                return replace(self._limits, impedance_ohm=self._therapy.impedance_ohm)
-            case GetBattery():
-                return self._battery.report()
-            case GetTrends():
-                return self._trends.read(order.first)
+            case Ping() | GetLimits(channel=0) | GetBattery() | GetTrends():
+                return self._tell(order, now_us)
             case Stage():
                 return self._stage(order)
             case ArmRequest():
@@ -133,6 +127,17 @@ class Orders:
             case Impedance():
                 return self._measure(order.contact, now_us)
         return self._obey_and_report(order, now_us)
+
+    def _tell(self, order: Ping | GetLimits | GetBattery | GetTrends, now_us: int) -> Message:
+        match order:
+            case Ping():
+                return Pong(order.token, order.host_ns, now_us, now_us)
+            case GetLimits():
+                return replace(self._limits, impedance_ohm=self._therapy.impedance_ohm)
+            case GetBattery():
+                return self._battery.report()
+            case GetTrends():
+                return self._trends.read(order.first)
 
     def _measure(self, contact: int, now_us: int) -> Outcome:
         outcome = self._therapy.check_measure() or self._meter.measure(contact, now_us)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tests.peer import DBS, PROGRAM, Hand, Silence
 
 from stimloop_hw.messages import (
-    Arm,
     BatteryState,
     Event,
     GetBattery,
@@ -235,7 +234,7 @@ def test_stimulation_is_ramped_down_at_the_end_of_service_and_start_refused() ->
     assert len(set(amplitudes)) > 5, "a ramp, not a cut"
     assert (hand.state, amplitudes[-1]) == (State.IDLE, 0)
     hand.configure()
-    hand.ask(Arm(PROGRAM.crc()), Status)
+    hand.arm()
     refused = hand.ask(Start(PROGRAM.crc(), 2000), Refused)
     assert (refused.reason, refused.detail) == (Refusal.BATTERY, 19)
     hand.stop()

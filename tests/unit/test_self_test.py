@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.peer import DBS, PROGRAM, Hand, Silence
 
-from stimloop_hw.messages import Arm, Event, Refused, Stage
+from stimloop_hw.messages import ArmRequest, Event, Refused, Stage
 from stimloop_hw.program import Parameter
 from stimloop_hw.vocabulary import EventCode, Fault, Refusal, SelfTest, State
 from stimloop_sim import self_test, sensing
@@ -79,7 +79,7 @@ def test_a_device_that_fails_any_check_starts_in_fault_and_tells_which(check: Se
     }
     refused = hand.ask(Stage(1, PROGRAM.entries()), Refused)
     assert refused.reason == Refusal.WRONG_STATE
-    assert hand.ask(Arm(0), Refused).reason == Refusal.WRONG_STATE
+    assert hand.ask(ArmRequest(0), Refused).reason == Refusal.WRONG_STATE
     hand.stop()
     assert hand.state is State.FAULT
 
