@@ -31,6 +31,9 @@ class Board:
     watchdog : Watchdog
     drained_fc, delivered_pc : int
         The battery's coulomb counters: what electronics (fC) and stimulation (pC) have taken.
+    faults : int
+        Latched ones, `stimloop_hw.vocabulary.Fault`: no reset clears them. What the self test
+        finds is none of them, since the next one finds it again.
     defects : frozenset of SelfTest
         Parts that are broken.
     """
@@ -42,4 +45,5 @@ class Board:
     watchdog: Watchdog = field(default_factory=lambda: Watchdog(0))
     drained_fc: int = 0
     delivered_pc: int = 0
+    faults: int = 0
     defects: frozenset[SelfTest] = frozenset()

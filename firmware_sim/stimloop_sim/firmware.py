@@ -35,6 +35,7 @@ from stimloop_hw.seal import SessionKeys, extended, handshake_proof
 from stimloop_hw.vocabulary import (
     Build,
     EventCode,
+    Fault,
     Lead,
     Refusal,
     ResetCause,
@@ -175,7 +176,7 @@ class Firmware:
         failure = self_test.find_failure(self._board, self.therapy, self.front_end)
         if failure is not None:
             self._raise_event(EventCode.SELF_TEST, failure)
-        breach = self.therapy.boot(healthy=failure is None)
+        breach = self.therapy.boot(healthy=failure is None, latched=self._board.faults)
         if breach is not None:
             self._raise_event(EventCode.PROGRAM_VOID, breach.reason)
 
@@ -244,6 +245,7 @@ class Firmware:
         """Send what changed, and Status when it is due."""
         if self.therapy.faults != self._faults_told:
             self._faults_told = self.therapy.faults
+            self._board.faults = self._faults_told & ~Fault.SELF_TEST
             self._raise_event(EventCode.FAULT, self._faults_told)
         if self.front_end.ended and not self._ended_told:
             self._ended_told = True

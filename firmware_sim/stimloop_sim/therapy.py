@@ -78,13 +78,15 @@ class Therapy:
         self._lease_until_us = 0
         self._timers: dict[Event, int] = {}
 
-    def boot(self, *, healthy: bool) -> Breach | None:
+    def boot(self, *, healthy: bool, latched: int = 0) -> Breach | None:
         """Leave BOOT: configured by the stored program, idle without one, or as a fault.
 
         Parameters
         ----------
         healthy : bool
             Whether the power-on self test has been passed.
+        latched : int
+            Faults from before the reset: they stay until somebody clears them.
 
         Returns
         -------
@@ -96,6 +98,10 @@ class Therapy:
             self._move(Event.SELF_TEST_FAILED)
             return None
         self._move(Event.SELF_TEST_PASSED)
+        if latched:
+            self.faults |= latched
+            self._move(Event.LIMIT_BREACHED)
+            return None
         if not self.store.payload:
             return None
         program = Program.parse(self.store.payload)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.peer import DBS, PROGRAM, Hand, Silence
 
-from stimloop_hw.messages import Event, Sensed, Start, Status, StreamConfig
+from stimloop_hw.messages import ClearFault, Event, Sensed, Start, Status, StreamConfig
 from stimloop_hw.vocabulary import EventCode, Fault, Lead, Refusal, ResetCause, State
 from stimloop_sim.bench import Bench
 from stimloop_sim.firmware import Firmware
@@ -253,6 +253,22 @@ def test_an_output_that_comes_loose_is_silent_until_the_next_start() -> None:
     assert hand.pulses == before
 
 
+def test_a_latched_fault_outlives_every_reset_until_somebody_names_it() -> None:
+    hand = DeviceHand(entry("output_stuck", 1000, 1200), entry("hang", 2000))
+    hand.therapy()
+    hand.until_ms(1000)
+    hand.stop()
+    hand.until_ms(1900)
+    assert hand.firmware.therapy.faults == Fault.OUTPUT_STUCK
+    hand.until_ms(2500)
+    assert (hand.implant.boot, hand.state) == (2, State.FAULT)
+    assert hand.firmware.therapy.faults == Fault.OUTPUT_STUCK
+    hand.hello()
+    assert hand.ask(ClearFault(Fault.OUTPUT_STUCK), Status).state == State.IDLE
+    hand.advance_ms(100)
+    assert hand.firmware._board.faults == 0
+
+
 def test_the_monitor_grounds_the_output_of_firmware_that_has_gone_astray() -> None:
     hand = DeviceHand()
     hand.therapy()
@@ -473,24 +489,26 @@ def test_an_empty_battery_does_not_come_back_with_the_supply() -> None:
     assert hand.implant.boot == 1
 
 
-def test_after_a_flipped_bit_and_a_reset_the_former_program_is_taken_up_and_told() -> None:
-    hand = DeviceHand(entry("memory_flip", 1000), entry("hang", 1100))
+def test_after_a_flipped_bit_its_clear_and_a_reset_the_former_program_is_taken_up() -> None:
+    hand = DeviceHand(entry("memory_flip", 1000), entry("hang", 1100), entry("hang", 2000))
     hand.hello()
     hand.configure(replace(PROGRAM, width_us=90))
     hand.therapy()
     hand.until_ms(1300)
-    assert hand.implant.boot == 2
-    assert (hand.state, hand.firmware.therapy.program) == (
-        State.CONFIGURED,
-        replace(PROGRAM, width_us=90),
-    )
+    assert (hand.implant.boot, hand.state) == (2, State.FAULT)
     hand.hello()
     hand.advance_ms(100)
     told = {e.event: (e.code, e.arg) for e in hand.told(Event)}
-    assert list(told.values())[-2:] == [
+    assert list(told.values())[-3:] == [
         (EventCode.RESET, ResetCause.WATCHDOG),
         (EventCode.BANKS_BAD, 0b10),
+        (EventCode.FAULT, Fault.PROGRAM_MEMORY),
     ]
+    assert hand.ask(ClearFault(Fault.PROGRAM_MEMORY), Status).state == State.IDLE
+    hand.advance_ms(100)
+    hand.until_ms(2300)
+    assert (hand.implant.boot, hand.state) == (3, State.CONFIGURED)
+    assert hand.firmware.therapy.program == replace(PROGRAM, width_us=90)
 
 
 def test_a_check_that_fails_while_it_is_broken_and_passes_once_it_is_repaired() -> None:
