@@ -1,21 +1,7 @@
-"""stimloop, float32: order 4, rectify, one pole, hysteresis, duration."""
+"""stimloop, float32: the work of `stimloop_f64` in half the bits."""
 
-from contenders.work import BAND_HZ, FS_HZ, OFF_UV, ON_UV, ORDER, SMOOTH_MS, noise_uv
+from functools import partial
 
-from stimloop_dsp import BetaBank
+from contenders import stimloop_f64
 
-
-def make(channels: int, rows: int) -> tuple[object, object]:
-    """Return a push and its block."""
-    bank = BetaBank(
-        FS_HZ,
-        ON_UV,
-        OFF_UV,
-        BAND_HZ,
-        ORDER,
-        "one_pole",
-        SMOOTH_MS,
-        channels=channels,
-        precision="float32",
-    )
-    return bank.push, noise_uv(channels, rows, "float32")
+make = partial(stimloop_f64.make, precision="float32")

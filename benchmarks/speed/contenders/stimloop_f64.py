@@ -5,7 +5,7 @@ from contenders.work import BAND_HZ, FS_HZ, OFF_UV, ON_UV, ORDER, SMOOTH_MS, noi
 from stimloop_dsp import BetaBank
 
 
-def make(channels: int, rows: int) -> tuple[object, object]:
+def make(channels: int, rows: int, precision: str = "float64") -> tuple[object, object]:
     """Return a push and its block."""
     bank = BetaBank(
         FS_HZ,
@@ -16,6 +16,6 @@ def make(channels: int, rows: int) -> tuple[object, object]:
         "one_pole",
         SMOOTH_MS,
         channels=channels,
-        precision="float64",
+        precision=precision,
     )
-    return bank.push, noise_uv(channels, rows)
+    return bank.push, noise_uv(channels, rows, precision)
