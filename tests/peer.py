@@ -178,7 +178,7 @@ class Hand:
         return [frame for frame, _ in self._receive()]
 
     def _receive(self) -> list[tuple[Frame, Message]]:
-        wire = self.firmware.outbox.take()
+        wire = self.firmware.telemetry.outbox.take()
         ours = [f for f in self._deframer.feed(wire) if f.session in (0, self.session)]
         received = [(frame, self.opened(frame)) for frame in ours]
         self.heard += [message for _, message in received]
@@ -187,7 +187,7 @@ class Hand:
     def exchange(self, wire: bytes) -> list[Message]:
         """Hand over bytes; give the answers (not what the device says by itself)."""
         self._receive()
-        self.firmware.receive(wire)
+        self.firmware.telemetry.receive(wire)
         return [m for frame, m in self._receive() if frame.flags & Flag.REPLY]
 
     def told(self, kind: type[_Answer]) -> list[_Answer]:

@@ -121,17 +121,17 @@ class Implant:
     def receive(self, data: bytes) -> None:
         """Take bytes from the wire."""
         if self.runs:
-            self.firmware.receive(data)
+            self.firmware.telemetry.receive(data)
         else:
             self.counts["unheard"] += len(data)
 
     def take(self) -> bytes:
         """Give all bytes for the wire."""
-        return self.firmware.outbox.take() if self.runs else b""
+        return self.firmware.telemetry.outbox.take() if self.runs else b""
 
     def take_frame(self) -> bytes:
         """Give the most urgent frame for the wire."""
-        return self.firmware.outbox.take_frame() if self.runs else b""
+        return self.firmware.telemetry.outbox.take_frame() if self.runs else b""
 
     def samples_until(self, t_us: int) -> int:
         """Whole sample intervals of the device until a time of the bench."""

@@ -15,7 +15,7 @@ from stimloop_hw.link import Link
 from stimloop_hw.messages import Commit, Committed, Heartbeat, Setpoint, Stage, Staged
 from stimloop_hw.program import CASE, Mode, Program
 from stimloop_hw.vocabulary import Fault, Lead, State
-from stimloop_sim import firmware as firmwares
+from stimloop_sim import telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,13 +77,13 @@ def test_a_bad_line_does_not_end_a_therapy(name: str) -> None:
 
 def test_what_a_stalled_line_kept_back_is_stale() -> None:
     bench, _ = session("stall", 4)
-    assert bench.firmware.stale > 0
+    assert bench.firmware.telemetry.stale > 0
     assert bench.line.to_device.counts["stall"] > 0
 
 
 def test_replayed_orders_are_dropped_and_counted() -> None:
     bench, _ = session("replay_attack", 6)
-    assert bench.firmware.repeated >= bench.line.to_device.counts["replay"] // 2 > 10
+    assert bench.firmware.telemetry.repeated >= bench.line.to_device.counts["replay"] // 2 > 10
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_of_twenty_thousand_impaired_frames_none_is_obeyed_wrongly_and_the_books
 def test_the_oracle_would_find_a_device_that_ignores_deadlines(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(firmwares.Firmware, "_check_deadline", lambda *_, **__: None)
+    monkeypatch.setattr(telemetry.Telemetry, "_check_deadline", lambda *_, **__: None)
     campaign = Campaign()
     campaign.run(4000, seed=7)
     assert campaign.wrong["after its deadline"] > 0

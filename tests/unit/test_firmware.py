@@ -105,7 +105,7 @@ def test_a_host_of_another_version_ends_nobodys_session() -> None:
     hand.exchange(hand.framed(Heartbeat(2000, 0, 0)))
     hand.firmware.advance(30)
     assert hand.firmware.therapy.state is State.STIMULATING
-    assert hand.firmware.foreign == 0
+    assert hand.firmware.telemetry.foreign == 0
 
 
 def test_a_repeated_hello_is_answered_again_and_its_session_lives_on() -> None:
@@ -127,7 +127,7 @@ def test_a_frame_of_a_foreign_session_is_dropped_and_counted(session: int) -> No
     assert hand.exchange(wire) == []
     hand.keep_alive_ms(200)
     assert hand.amplitude_ua == 1000
-    assert hand.firmware.foreign == 1
+    assert hand.firmware.telemetry.foreign == 1
 
 
 def test_a_new_hello_cannot_keep_an_old_lease_alive() -> None:
@@ -171,7 +171,7 @@ def test_a_repeated_order_is_answered_again_and_executed_once() -> None:
     lease_left_ms = hand.firmware.status().lease_left_ms
     assert hand.exchange(wire) == first
     assert hand.firmware.status().lease_left_ms == lease_left_ms
-    assert hand.firmware.repeated == 1
+    assert hand.firmware.telemetry.repeated == 1
 
 
 def test_a_repeated_trigger_delivers_its_pulses_once() -> None:
@@ -189,7 +189,7 @@ def test_a_repeated_refusal_is_the_same_refusal_and_counts_once() -> None:
     first = hand.exchange(wire)
     assert [type(m) for m in first] == [Refused]
     assert hand.exchange(wire) == first
-    assert hand.firmware.refused == 1
+    assert hand.firmware.telemetry.refused == 1
 
 
 def test_a_repeated_order_that_had_no_answer_has_none_again() -> None:
@@ -199,7 +199,7 @@ def test_a_repeated_order_that_had_no_answer_has_none_again() -> None:
     assert hand.exchange(wire) == []
     hand.advance_ms(100)
     assert hand.exchange(wire) == []
-    assert hand.firmware.repeated == 1
+    assert hand.firmware.telemetry.repeated == 1
     hand.advance_ms(60)
     assert hand.state is State.HOLD
 
@@ -223,7 +223,7 @@ def test_a_sequence_that_has_wrapped_is_no_repetition() -> None:
     hand.seq = stamp + 0x10000 - 1
     assert isinstance(hand.ask(Ping(7, 8), Pong), Pong)
     assert hand.seq & 0xFFFF == stamp
-    assert hand.firmware.repeated == 0
+    assert hand.firmware.telemetry.repeated == 0
 
 
 # Deadlines ---------------------------------------------
@@ -237,7 +237,7 @@ def test_a_stale_order_is_refused_with_its_lateness(late_us: int) -> None:
     (refused,) = hand.exchange(wire)
     assert isinstance(refused, Refused)
     assert (refused.reason, refused.detail) == (Refusal.EXPIRED, late_us)
-    assert hand.firmware.stale == 1
+    assert hand.firmware.telemetry.stale == 1
     hand.keep_alive_ms(100)
     assert hand.amplitude_ua == 1000
 
@@ -384,7 +384,7 @@ def test_stop_is_obeyed_within_one_sample_and_the_device_tells_so_first() -> Non
     hand.ask(STREAM, Status)
     hand.advance_ms(100)
     before = hand.pulses
-    hand.firmware.receive(hand.framed(Stop(0)))
+    hand.firmware.telemetry.receive(hand.framed(Stop(0)))
     first = hand.receive()[0]
     assert first.number == Stopped.number
     hand.advance_ms(1000)
@@ -395,7 +395,7 @@ def test_three_panics_within_50_ms_stop() -> None:
     hand = Hand.delivering(1000)
     for _ in range(3):
         assert hand.state is State.STIMULATING
-        hand.firmware.receive(PANIC)
+        hand.firmware.telemetry.receive(PANIC)
         hand.firmware.advance(6)
     assert (hand.state, hand.amplitude_ua) == (State.IDLE, 0)
 
@@ -403,7 +403,7 @@ def test_three_panics_within_50_ms_stop() -> None:
 def test_two_panics_or_three_spread_out_do_not_stop() -> None:
     hand = Hand.delivering(1000)
     for _ in range(6):
-        hand.firmware.receive(PANIC)
+        hand.firmware.telemetry.receive(PANIC)
         hand.advance_ms(28)
         hand.heartbeat()
     assert hand.state is State.STIMULATING
@@ -533,7 +533,7 @@ def test_dropped_samples_are_told() -> None:
     hand.firmware.advance(5 * 70)
     told = hand.told(Event)
     assert {e.code for e in told} == {EventCode.SAMPLES_DROPPED}
-    assert told[-1].arg == hand.firmware.outbox.samples_dropped > 0
+    assert told[-1].arg == hand.firmware.telemetry.outbox.samples_dropped > 0
 
 
 def test_samples_dropped_are_told_with_each_status_and_not_more_often() -> None:

@@ -114,7 +114,7 @@ def test_the_output_of_a_hung_device_ends_within_100_ms_and_the_device_boots_aga
     before = hung.therapy.pulses.pulses
     hand.advance_ms(40)
     assert hung.therapy.pulses.pulses > before, "a hung processor does not stop its timers"
-    hand.firmware.receive(b"")
+    hand.firmware.telemetry.receive(b"")
     hand.advance_ms(60)
     last_us = hung.therapy.pulses.recent()[-1][0]
     assert last_us <= 1_000_000 + GROUND_US
@@ -130,7 +130,7 @@ def test_a_hung_device_neither_hears_nor_speaks() -> None:
     hand.therapy()
     hand.advance_ms(100)
     hand.implant.receive(b"12345")
-    hand.firmware.outbox.put(0, b"x")  # type: ignore[arg-type]
+    hand.firmware.telemetry.outbox.put(0, b"x")  # type: ignore[arg-type]
     assert hand.implant.counts["unheard"] == 5
     assert (hand.implant.take(), hand.implant.take_frame()) == (b"", b"")
     hand.advance_ms(100)
@@ -161,7 +161,7 @@ def test_a_brown_out_ends_output_and_session_and_the_identity_tells_why() -> Non
     assert dark.therapy.pulses.pulses == before
     assert (hand.implant.now_us, hand.firmware.now_us) == (1_500_000, 0)
     hand.exchange(hand.framed(Start(PROGRAM.crc(), 2000)))
-    assert hand.firmware.foreign == 1
+    assert hand.firmware.telemetry.foreign == 1
     assert (hand.state, hand.firmware.therapy.program_crc) == (State.CONFIGURED, PROGRAM.crc())
     identity = hand.hello()
     assert (identity.reset_cause, identity.boot) == (ResetCause.BROWN_OUT, 2)

@@ -102,7 +102,7 @@ def cabled(seed: int = 1, url: str = "sim://dbs", **fates: float) -> tuple[Link,
     port.open()
     port.sent = []
     port.weather = Weather(seed, **fates)
-    port.bench.firmware.outbox = port.weather
+    port.bench.firmware.telemetry.outbox = port.weather
     return Link(port, url), port
 
 
@@ -191,7 +191,7 @@ def test_over_a_bad_cable_every_order_is_executed_exactly_once(seed: int) -> Non
 
 def test_a_hello_whose_identity_came_late_leads_to_a_session_that_works() -> None:
     link, port = cabled()
-    outbox = port.bench.firmware.outbox
+    outbox = port.bench.firmware.telemetry.outbox
     take = outbox.take
     kept: list[bytes] = []
 
@@ -410,7 +410,7 @@ def test_a_device_of_another_message_table_is_named_and_refused() -> None:
 def test_a_device_of_another_version_is_named_and_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("stimloop_sim.firmware.VERSION", 2)
+    monkeypatch.setattr("stimloop_sim.telemetry.VERSION", 2)
     with (
         Link.open("sim://dbs") as link,
         pytest.raises(WrongPeer, match="speaks SL1 version 2, this stimloop version 1"),

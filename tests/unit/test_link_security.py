@@ -83,7 +83,7 @@ def test_the_development_key_is_refused_for_hardware() -> None:
 def test_a_handshake_that_was_changed_on_the_way_is_refused() -> None:
     link, port = cabled()
     firmware = port.bench.firmware
-    take = firmware.outbox.take
+    take = firmware.telemetry.outbox.take
 
     def changed() -> bytes:
         wire = take()
@@ -94,7 +94,7 @@ def test_a_handshake_that_was_changed_on_the_way_is_refused() -> None:
                 return encode(2, Flag.REPLY, frame.seq, 0, frame.time, bytes(payload), 0)
         return wire
 
-    firmware.outbox.take = changed  # type: ignore[method-assign]
+    firmware.telemetry.outbox.take = changed  # type: ignore[method-assign]
     with pytest.raises(WrongKey, match="was changed on the way"):
         link.hello()
 
@@ -127,15 +127,15 @@ def test_what_the_device_said_before_is_not_believed_twice() -> None:
     link.hello()
     link.stream(1, 250, 5)
     firmware = port.bench.firmware
-    take, kept = firmware.outbox.take, []
+    take, kept = firmware.telemetry.outbox.take, []
 
     def listen() -> bytes:
         kept.append(take())
         return kept[-1]
 
-    firmware.outbox.take = listen  # type: ignore[method-assign]
+    firmware.telemetry.outbox.take = listen  # type: ignore[method-assign]
     heard = [link.sensed() for _ in range(20)]
-    firmware.outbox.take = take  # type: ignore[method-assign]
+    firmware.telemetry.outbox.take = take  # type: ignore[method-assign]
     link.notices.clear()
     inject(port, b"".join(kept))
     following = link.sensed()
@@ -244,5 +244,5 @@ def test_a_dictionary_that_is_none_is_refused(
 def test_a_heartbeat_of_a_host_without_handshake_is_nobodys() -> None:
     link, port = cabled()
     link.send(Heartbeat(2000, 0, 0))
-    assert port.bench.firmware.foreign == 1
+    assert port.bench.firmware.telemetry.foreign == 1
     assert len(DEVELOPMENT_KEY) == 32

@@ -221,9 +221,9 @@ def test_a_program_that_memory_does_not_take_is_refused_and_the_former_one_stand
 def test_events_that_nobody_acknowledged_are_told_again_after_a_reset() -> None:
     board = Board()
     hand = Hand.linked(started(board))
-    hand.firmware._raise_event(EventCode.FAULT, 5)
+    hand.firmware.raise_event(EventCode.FAULT, 5)
     hand.heartbeat(event_ack=1)
-    hand.firmware._raise_event(EventCode.FAULT, 6)
+    hand.firmware.raise_event(EventCode.FAULT, 6)
     again = Hand.linked(started(board))
     again.advance_ms(100)
     told = {event.event: (event.code, event.arg) for event in again.told(Event)}

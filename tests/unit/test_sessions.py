@@ -151,7 +151,9 @@ def test_an_unsigned_build_needs_roles_all_the_same_and_takes_no_signature() -> 
 def test_a_hello_takes_nothing_from_whoever_has_proved_the_key() -> None:
     hand = Hand.delivering(1000)
     for k in range(10):
-        hand.firmware.receive(hand.framed(Hello(1, 1, bytes([k]) * 16, b"flooding"), session=0))
+        hand.firmware.telemetry.receive(
+            hand.framed(Hello(1, 1, bytes([k]) * 16, b"flooding"), session=0)
+        )
         hand.keep_alive_ms(20)
     assert (hand.state, hand.amplitude_ua) == (State.STIMULATING, 1000)
 
@@ -216,7 +218,7 @@ def test_an_observer_hears_everything_and_changes_nothing() -> None:
 
 
 def roles(firmware: Firmware) -> list[Role]:
-    return sorted(known.role for known in firmware._sessions.hearing)
+    return sorted(known.role for known in firmware.telemetry._sessions.hearing)
 
 
 def test_a_second_controller_is_refused_while_the_first_one_leads() -> None:
@@ -232,7 +234,7 @@ def test_a_second_controller_is_refused_while_the_first_one_leads() -> None:
     second.ask(Auth(Role.CONTROLLER), AuthAck)
     assert roles(hand.firmware) == [Role.CONTROLLER]
     assert hand.exchange(hand.framed(Heartbeat(LEASE_MS, 0, 0))) == []
-    assert hand.firmware.foreign == 1
+    assert hand.firmware.telemetry.foreign == 1
 
 
 def test_of_more_observers_than_there_is_room_for_the_most_silent_gives_way() -> None:
@@ -267,13 +269,13 @@ def recorded() -> tuple[Firmware, list[bytes]]:
     """A device after a whole therapy, and every byte that led it."""
     firmware = power_on()
     wires: list[bytes] = []
-    receive = firmware.receive
+    receive = firmware.telemetry.receive
 
     def listen(data: bytes) -> None:
         wires.append(data)
         receive(data)
 
-    firmware.receive = listen  # type: ignore[method-assign]
+    firmware.telemetry.receive = listen  # type: ignore[method-assign]
     hand = Hand.linked(firmware)
     hand.ask(StreamConfig(1, 250, 5), Status)
     hand.begin()
@@ -282,7 +284,7 @@ def recorded() -> tuple[Firmware, list[bytes]]:
         hand.keep_alive_ms(100)
     hand.stop()
     hand.configure()
-    firmware.receive = receive  # type: ignore[method-assign]
+    firmware.telemetry.receive = receive  # type: ignore[method-assign]
     return firmware, wires
 
 
@@ -292,11 +294,11 @@ def test_a_recorded_session_replayed_executes_nothing() -> None:
     other = power_on()
     for firmware in (same, other):
         before = state_of(firmware)
-        refused = firmware.refused
+        refused = firmware.telemetry.refused
         for wire in orders:
-            firmware.receive(wire)
+            firmware.telemetry.receive(wire)
             assert state_of(firmware) == before
-        assert firmware.refused == refused
+        assert firmware.telemetry.refused == refused
         counts = firmware.status()
         assert counts.repeated + counts.foreign + counts.bad_tags >= len(orders) - 1
 
@@ -307,7 +309,7 @@ def test_a_recorded_session_replayed_after_another_has_begun_executes_nothing() 
     before = state_of(firmware)
     for wire in wires:
         if wire[3:4] != bytes([Stop.number]):
-            firmware.receive(wire)
+            firmware.telemetry.receive(wire)
     assert state_of(firmware) == before
     hand.ask(Ping(1, 1), Pong)
 
@@ -328,7 +330,9 @@ def test_orders_without_the_key_change_nothing(
     payload = (order.encode() + tag)[:238]
     before = state_of(hand.firmware)
     if not isinstance(order, Stop):
-        hand.firmware.receive(encode(order.number, flags, seq, session, 0, payload, TABLE_CRC))
+        hand.firmware.telemetry.receive(
+            encode(order.number, flags, seq, session, 0, payload, TABLE_CRC)
+        )
         assert state_of(hand.firmware) == before
 
 
@@ -347,7 +351,7 @@ def test_a_frame_of_a_full_turn_of_the_sequence_ago_is_not_authentic() -> None:
         hand.ask(Ping(1, 1), Pong)
     hand.seq += 0xFF0
     hand.ask(Ping(1, 1), Pong)
-    hand.firmware.receive(old)
+    hand.firmware.telemetry.receive(old)
     assert not hand.firmware.front_end.streaming
     assert hand.firmware.status().bad_tags == 1
 
@@ -356,7 +360,7 @@ def test_eight_bad_tags_lock_signed_traffic_out_and_stop_passes() -> None:
     hand = Hand.delivering(1000)
     forged = encode(0x2C, Flag.SIGNED, hand.seq + 1, hand.session, 0, bytes(25), TABLE_CRC)
     for _ in range(BAD_TAGS):
-        hand.firmware.receive(forged)
+        hand.firmware.telemetry.receive(forged)
     hand.advance_ms(100)
     (event,) = {e for e in hand.told(Event) if e.code == EventCode.BAD_TAGS}
     assert event.arg == BAD_TAGS
