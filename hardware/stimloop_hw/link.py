@@ -1,4 +1,4 @@
-"""Messages over a port: session, signatures, answers, one device clock, explicit gaps.
+"""Messages over a port: orders and their answers, one device clock, explicit gaps.
 
 `Link` never decides and never reads a wall clock: its patience is counted in read timeouts,
 bytes and device time, so that a simulated day waits in simulated time. The only exception are
@@ -8,7 +8,6 @@ estimate of the device's clock (`clock`); nothing else depends on them.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from stimloop_hw import dictionary
 from stimloop_hw.blocks import Block, BlockQueue
 from stimloop_hw.clock import DeviceClock
-from stimloop_hw.errors import LinkLost, OrderRefused, WrongKey, WrongPeer
+from stimloop_hw.errors import LinkLost, OrderRefused, WrongPeer
 from stimloop_hw.framing import (
     PANIC,
     SMALLEST_ON_WIRE,
@@ -25,6 +24,7 @@ from stimloop_hw.framing import (
     Frame,
     wire_size,
 )
+from stimloop_hw.handshake import shake_hands
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import (
     MESSAGES,
@@ -32,8 +32,6 @@ from stimloop_hw.messages import (
     Arm,
     ArmChallenge,
     ArmRequest,
-    Auth,
-    AuthAck,
     DictChunk,
     Event,
     GetDict,
@@ -53,8 +51,8 @@ from stimloop_hw.messages import (
     StreamConfig,
 )
 from stimloop_hw.ports import BAUD, POLL_MS, Port, open_port
-from stimloop_hw.seal import Seal, SessionKeys, extended, handshake_proof
-from stimloop_hw.vocabulary import Build, EventCode, Refusal, Role, StopMode
+from stimloop_hw.secure_session import SecureSession
+from stimloop_hw.vocabulary import EventCode, Refusal, Role, StopMode
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -70,13 +68,8 @@ PINGS = 8
 """Exchanges at the beginning of a session, for the device's clock."""
 PING_US = 1_000_000
 """And then one in so much device time; it also shows that an observer is still there."""
-VERSION = 1
 
-# Plain ints: the flags of every frame are compared.
-_REPLY, _NONE, _EXPIRES = Flag.REPLY.value, Flag.NONE.value, Flag.EXPIRES.value
-_SENSED = Sensed.number
-_OPEN_ANSWERS = (Identity.number, Stopped.number, DictChunk.number)
-_OPEN = Seal(b"")
+_REPLY = Flag.REPLY.value  # a plain int: the flags of every frame are compared
 
 _Answer = TypeVar("_Answer", bound=Message)
 
@@ -99,15 +92,12 @@ class Link:
     ----------
     identity : Identity
         The device, after `hello`.
-    t_us : int
-        The latest device time heard, µs.
+    session : SecureSession
+        Its keys, counters and device time.
     blocks : BlockQueue
         Samples that arrived, and how many did not.
     clock : DeviceClock
         How the device's clock stands to the host's monotonic one, with a bound.
-    foreign, bad_tags, repeated : int
-        Intact frames that were dropped: of no session of ours, not authentic, and older than
-        what was heard before.
     notices : deque of Message
         What arrived beside samples and answers (Status, Event, Refused), for the session to
         drain.
@@ -129,23 +119,17 @@ class Link:
     ) -> None:
         self.port = port
         self.name = name
-        self.t_us = 0
         self.blocks = BlockQueue()
         self.notices: deque[Message] = deque()
         self.event_ack = 0
         self.read_ns = 0
         self.arrived_ns = 0
         self.clock = DeviceClock()
-        self.foreign = self.bad_tags = self.repeated = 0
+        self.session = SecureSession(table_crc)
         self._key = key
         self._table_crc = table_crc
         self._deframer = Deframer(table_crc)
         self._frames: deque[tuple[Frame, bytes]] = deque()
-        self._counter = int.from_bytes(os.urandom(2), "little")
-        self._session = 0
-        self._outbound = self._inbound = Seal(b"")
-        self._admitted = False
-        self._answered = self._told = self._streamed = 0
         self._pinged_us = 0
         self._pinged: tuple[int, int] = (0, 0)  # token and stamp of the latest Ping
         self._ends_at: int | None = None
@@ -173,6 +157,11 @@ class Link:
     def close(self) -> None:
         """Release the port. What the device does then is the lease's affair."""
         self.port.close()
+
+    @property
+    def t_us(self) -> int:
+        """The latest device time heard, µs."""
+        return self.session.t_us
 
     @property
     def damaged(self) -> int:
@@ -205,42 +194,18 @@ class Link:
             If the port fails.
         """
         self._forget()
-        hello = Hello(VERSION, VERSION, os.urandom(16), b"stimloop")
-        identity = self._introduce(hello)
-        signed = Build.UNSIGNED not in Build(identity.build)
-        self._check_build(Build(identity.build))
-        keys = SessionKeys.derive(
-            self._key,
-            hello.nonce,
-            identity.nonce,
-            identity.device_id,
-            self._table_crc,
-            signed=signed,
-        )
-        self._session = keys.session
-        self._outbound, self._inbound = Seal(keys.to_device), Seal(keys.to_host)
-        self._answered = self._counter
-        granted = self._authenticate(role, Build(identity.build))
-        if granted.handshake != handshake_proof(hello.encode(), identity.encode()):
-            raise WrongKey(
-                f"the handshake with {self.name} was changed on the way; do not use this wire"
-            )
-        self._admitted = True
+        identity = shake_hands(self, role, self._key, self._table_crc)
         self.identity = identity
         for _ in range(PINGS):
             pong = self.request(self._ping(), Pong)
             self._put_aside_pong(pong)
-            self.t_us = pong.sent_us
+            self.session.t_us = pong.sent_us
         return identity
 
     def _forget(self) -> None:
         """Begin anew: nothing that came before belongs to the next session."""
-        self._session = 0
-        self._admitted = False
-        self._counter &= 0x7FFF  # both ends begin to extend the sequence at Hello
-        self._told = self._streamed = 0
+        self.session.forget()
         self._frames.clear()
-        self.t_us = 0
         self.event_ack = 0
         self._acknowledgeable = 0
         self._heard.clear()
@@ -248,59 +213,6 @@ class Link:
         self.blocks = BlockQueue()
         self.clock = DeviceClock()
         self._stream_size = SMALLEST_ON_WIRE
-
-    def _introduce(self, hello: Hello) -> Identity:
-        try:
-            identity = self.request(hello, Identity)
-        except TimeoutError:
-            raise WrongPeer(
-                f"nothing on {self.name} answers as an SL1 device; check that it is the right "
-                "port, that the device is on, and that its baud rate is "
-                f"{BAUD}"
-            ) from None
-        except OrderRefused as refused:
-            if refused.reason != Refusal.VERSION:
-                raise
-            raise WrongPeer(
-                f"the device on {self.name} speaks SL1 version {refused.detail}, this stimloop "
-                f"version {VERSION}; use a matching release"
-            ) from None
-        if identity.table_crc != self._table_crc:
-            raise WrongPeer(
-                f"the device on {self.name} speaks message table {identity.table_crc:08X}, "
-                f"this stimloop speaks {self._table_crc:08X}; use the stimloop release that "
-                f"belongs to firmware {identity.firmware}"
-            )
-        return identity
-
-    def _check_build(self, build: Build) -> None:
-        """What protects nothing is for simulators, and not for whoever brings a key."""
-        public = self._key == DEVELOPMENT_KEY
-        if public and Build.SIMULATED not in build:
-            raise WrongKey(
-                f"the device on {self.name} is no simulator, and the development key is "
-                "public; give its own key with --key FILE"
-            )
-        if not public and Build.UNSIGNED in build:
-            raise WrongKey(
-                f"the device on {self.name} says that it takes unsigned orders, so a key "
-                "protects nothing; leave the key out, or use a device that signs"
-            )
-
-    def _authenticate(self, role: Role, build: Build) -> AuthAck:
-        try:
-            return self.request(Auth(role), AuthAck)
-        except OrderRefused as refused:
-            if refused.reason != Refusal.KEY:
-                raise
-            remedy = (
-                "it has the published development key: leave the key out"
-                if Build.DEVKEY in build
-                else "give its own with --key FILE or STIMLOOP_KEY"
-            )
-            raise WrongKey(
-                f"the device on {self.name} does not accept this key; {remedy}"
-            ) from None
 
     def dictionary(self) -> dict[str, Any]:
         """Ask the device for its data dictionary; needs no session, and no common table.
@@ -348,7 +260,7 @@ class Link:
         """Start the sensing stream: `block` samples of the channels in `mask` at a time."""
         self.blocks = BlockQueue()
         status = self.request(StreamConfig(mask, rate_hz, block), Status)
-        payload = Sensed.layout.size + 4 * block * mask.bit_count() + self._inbound.size
+        payload = Sensed.layout.size + 4 * block * mask.bit_count() + self.session.tag_size
         self._stream_size = wire_size(payload)
         return status
 
@@ -368,8 +280,7 @@ class Link:
         LinkLost
             If the port fails or takes no bytes.
         """
-        self._counter += 1
-        self._write(self._framed(order, expires_us))
+        self._write(self.session.frame(order, expires_us))
 
     def request(
         self, order: Message, answer: type[_Answer], expires_us: int | None = None
@@ -391,8 +302,7 @@ class Link:
         TimeoutError
             If it says nothing (a `LinkLost`, except to the first Hello).
         """
-        self._counter += 1
-        wire = self._framed(order, expires_us)
+        wire = self.session.frame(order, expires_us)
         for patience_ms in RETRIES_MS:
             self._write(wire)
             message = self._answer((answer.number, Refused.number), patience_ms)
@@ -417,8 +327,7 @@ class Link:
         LinkLost
             If no acknowledgement comes; the framing-free panic sequence was then sent as well.
         """
-        self._counter += 1
-        wire = self._framed(Stop(mode), None)
+        wire = self.session.frame(Stop(mode), None)
         for patience_ms in RETRIES_MS:
             self._write(wire)
             message = self._answer((Stopped.number,), patience_ms)
@@ -511,20 +420,6 @@ class Link:
 
     # Inside --------------------------------------------------------------------------------
 
-    def _framed(self, order: Message, expires_us: int | None) -> bytes:
-        flags, time_us = (_NONE, self.t_us) if expires_us is None else (_EXPIRES, expires_us)
-        # What anybody may say is never signed: it has to be understood without a session.
-        seal = _OPEN if order.needs is Role.STRANGER else self._outbound
-        return seal.encode(
-            order.number,
-            flags,
-            self._counter,
-            self._session,
-            time_us & 0xFFFFFFFF,
-            order.encode(),
-            self._table_crc,
-        )
-
     def _ping(self) -> Ping:
         self._pinged_us = self.t_us
         self._pinged = (self._pinged[0] + 1, perf_counter_ns())
@@ -532,7 +427,7 @@ class Link:
 
     def _keep_in_time(self) -> None:
         """Compare clocks, now and then; nobody waits for the answer."""
-        if self._admitted and self.t_us - self._pinged_us >= PING_US:
+        if self.session.admitted and self.t_us - self._pinged_us >= PING_US:
             self.send(self._ping())
 
     def _put_aside_pong(self, pong: Pong) -> None:
@@ -565,59 +460,12 @@ class Link:
         self.read_ns = self.arrived_ns - begun_ns
         before_us = self.t_us
         for frame in self._deframer.feed(data):
-            payload = self._authentic(frame)
+            payload = self.session.open(frame)
             if payload is not None:
                 self._frames.append((frame, payload))
         # Fewer bytes than asked for are a whole timeout's: a trickle of noise cannot hold us.
         took_us = len(data) * 10_000_000 // BAUD if len(data) == asked else POLL_MS * 1000
         self._waited_us += max(self.t_us - before_us, took_us)
-
-    def _authentic(self, frame: Frame) -> bytes | None:
-        """Payload of a frame that we may believe, and heed the device's time with it.
-
-        Answers carry our own counter and may come twice; samples give way to everything else,
-        so they have a count of their own beside what else the device says by itself.
-        """
-        if not frame.session or frame.session != self._session:
-            if self._is_open(frame):
-                return frame.payload
-            self.foreign += 1
-            return None
-        is_answer = frame.flags & _REPLY
-        if is_answer:
-            counter, oldest = extended(frame.seq, self._counter), self._answered
-        else:
-            told, streamed = self._told, self._streamed
-            counter = extended(frame.seq, max(streamed, told))
-            oldest = 1 + (streamed if frame.number == _SENSED else told)
-        payload = self._inbound.open(frame, counter)
-        if payload is None:
-            self.bad_tags += 1
-            return None
-        if counter < oldest:
-            self.repeated += 1
-            return None
-        if is_answer:
-            self._answered = counter
-        elif frame.number == _SENSED:
-            self._streamed = counter
-        else:
-            self._told = counter
-        time_us = self._extended(frame.time)
-        self.t_us = max(self.t_us, time_us)
-        return payload
-
-    def _extended(self, time: int) -> int:
-        """64-bit device time of a header's low 32 bits: the one nearest to what we know."""
-        return self.t_us + ((time - self.t_us + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-
-    def _is_open(self, frame: Frame) -> bool:
-        """Whether a frame needs no signature: it answers what anybody may ask."""
-        if frame.session:
-            return False
-        return frame.number in _OPEN_ANSWERS or (
-            frame.number == Refused.number and not self._admitted
-        )
 
     def _message(self, frame: Frame, payload: bytes) -> Message | None:
         """Decode an authentic frame; unknown and malformed ones are dropped."""
@@ -631,7 +479,7 @@ class Link:
 
     def _answer(self, numbers: tuple[int, ...], patience_ms: int) -> Message | None:
         begun_us = self._waited_us
-        seq = self._counter & 0xFFFF
+        seq = self.session.counter & 0xFFFF
         while True:
             while self._frames:
                 frame, payload = self._frames.popleft()
@@ -648,7 +496,7 @@ class Link:
     def _put_aside(self, frame: Frame, message: Message) -> None:
         """Keep what nobody is waiting for just now, but late answers."""
         if isinstance(message, Sensed):
-            self.blocks.put(message, self._extended(frame.time))
+            self.blocks.put(message, self.session.time_us(frame))
         elif isinstance(message, Pong):
             self._put_aside_pong(message)
         elif isinstance(message, Refused) or not frame.flags & _REPLY:

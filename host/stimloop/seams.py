@@ -22,9 +22,12 @@ class Wire(Protocol):
 
     notices: deque[Message]
     event_ack: int
-    t_us: int
     read_ns: int
     arrived_ns: int
+
+    @property
+    def t_us(self) -> int:
+        """The latest device time heard, µs."""
 
     def sensed(self) -> Block | None:
         """Next block of samples; None when sensing has ended."""

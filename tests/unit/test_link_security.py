@@ -113,13 +113,13 @@ def test_forged_samples_statuses_and_answers_are_dropped_and_counted() -> None:
     for flags in (Flag.NONE, Flag.SIGNED, Flag.SIGNED | Flag.REPLY):
         inject(
             port,
-            encode(Sensed.number, flags, 2, link._session, 0, fake + bytes(8), TABLE_CRC),
+            encode(Sensed.number, flags, 2, link.session.number, 0, fake + bytes(8), TABLE_CRC),
         )
         inject(port, encode(Event.number, flags, 2, 77, 0, bytes(24), TABLE_CRC))
     following = link.sensed()
     assert following is not None
     assert following.samples_nv != bytes(20)
-    assert (link.bad_tags, link.foreign, link.blocks.lost_samples) == (3, 3, 0)
+    assert (link.session.bad_tags, link.session.foreign, link.blocks.lost_samples) == (3, 3, 0)
 
 
 def test_what_the_device_said_before_is_not_believed_twice() -> None:
@@ -143,15 +143,15 @@ def test_what_the_device_said_before_is_not_believed_twice() -> None:
     assert heard[-1] is not None
     assert following.first_index == heard[-1].first_index + 5
     assert not [n for n in link.notices if isinstance(n, Status) and n.t_us < heard[-1].t_us]
-    assert link.repeated >= 20
-    assert link.bad_tags == 0
+    assert link.session.repeated >= 20
+    assert link.session.bad_tags == 0
 
 
 def test_no_time_is_believed_that_is_not_signed() -> None:
     link, port = cabled()
     link.hello()
     before_us = link.t_us
-    inject(port, encode(0x91, 0, 9, link._session, 0x7FFFFFFF, bytes(104), TABLE_CRC))
+    inject(port, encode(0x91, 0, 9, link.session.number, 0x7FFFFFFF, bytes(104), TABLE_CRC))
     link.request(Ping(1, 1), Pong)
     assert link.t_us - before_us < 1_000_000
 
