@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stimloop_sim._patient import BetaGenerator
+from stimloop_sim.parameter import PatientError
 
 RATES_HZ = (250, 500, 1000)
 """Sampling rates of the implants' sensing front ends in Hz."""
@@ -46,10 +47,6 @@ _RECRUITMENT_FALL_S = 0.30
 # keep within 0.25 dB of it from 1 to 32 Hz, before sampling; sampled at 250 Hz,
 # aliasing adds 0.5 dB at 20 Hz.
 _PINK_CORNERS_HZ = tuple(10.0 ** (half_decade / 2.0) for half_decade in range(-2, 5))
-
-
-class PatientError(ValueError):
-    """No such simulated patient, or parameters that make none."""
 
 
 @dataclass(frozen=True, slots=True)
