@@ -9,11 +9,11 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfiltfilt, welch
 
 from stimloop_sim._patient import recruitment
+from stimloop_sim.parameter import PatientError
 from stimloop_sim.patient import (
     PATIENTS,
     RATES_HZ,
     DbsPatient,
-    PatientError,
     PatientModel,
     patient_model,
 )
