@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import pkgutil
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,6 +20,15 @@ PAGES = sorted(
     for folder in ("", "docs", "docs/adr", "dsp", "hardware", "firmware_sim", "host")
     for path in (ROOT / folder).glob("*.md")
 )
+
+
+class Hazard(NamedTuple):
+    """A row of the safety page."""
+
+    hazard: str
+    gate: str
+    code: str
+    test: str
 
 
 @pytest.fixture
@@ -57,14 +68,67 @@ def test_the_state_diagram_is_that_of_the_table() -> None:
     assert mermaid().strip() in (ROOT / "firmware_sim" / "README.md").read_text("utf-8")
 
 
-def test_every_test_that_the_safety_page_names_exists() -> None:
-    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-    named = re.findall(r"`(test_\w+|Test\w+)`", (ROOT / "SAFETY.md").read_text("utf-8"))
-    assert named
-    missing = [
-        name for name in named if f"def {name}(" not in tests and f"{name} =" not in tests
-    ]
-    assert not missing
+def hazards_of(page: str) -> list[Hazard]:
+    """Every row of the tables whose columns are hazard or cause, gate, code and test."""
+    rows = re.findall(r"^\| (?!hazard |cause )(.*) \|$", page, re.MULTILINE)
+    return [Hazard(*map(str.strip, row.split(" | "))) for row in rows]
+
+
+def unresolved(hazard: Hazard) -> list[str]:
+    """Names of code that cannot be imported."""
+    missing = []
+    for name in re.findall(r"`(.+?)`", hazard.code):
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError, ValueError):
+            missing.append(name)
+    return missing
+
+
+def untested(hazard: Hazard) -> list[str]:
+    """Names of tests that there are not."""
+    written = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    found = re.findall(r"^ *def (test_\w+)\(|^(Test\w+) =", written, re.MULTILINE)
+    tests = {name for names in found for name in names}
+    return [name for name in re.findall(r"`(.+?)`", hazard.test) if name not in tests]
+
+
+HAZARDS = hazards_of((ROOT / "SAFETY.md").read_text("utf-8"))
+
+
+def test_the_safety_page_has_one_row_for_each_of_twelve_hazards() -> None:
+    page = (ROOT / "SAFETY.md").read_text("utf-8")
+    named = [row.hazard.split("]")[0].removeprefix("[") for row in HAZARDS[:12]]
+    assert named == [f"H{number}" for number in range(1, 13)]
+    assert re.findall(r"^## (H\d+) ", page, re.MULTILINE) == named
+    for row in HAZARDS[:12]:
+        anchor = row.hazard[row.hazard.index("#") + 1 : row.hazard.index(")")]
+        assert f"\n## {anchor.replace('-', ' ')}\n" in page.lower().replace(",", "")
+
+
+@pytest.mark.parametrize("row", HAZARDS, ids=lambda row: row.hazard)
+def test_every_hazard_names_its_gate_code_that_is_there_and_tests_that_are(
+    row: Hazard,
+) -> None:
+    assert row.gate
+    assert "`stimloop" in row.code
+    assert "`test" in row.test.lower()
+    assert not unresolved(row)
+    assert not untested(row)
+
+
+@pytest.mark.parametrize(
+    "name", ["stimloop.gate.violation", "stimloop.gates", "stimloop_sim.limits.Breach.remedies"]
+)
+def test_a_row_whose_code_is_gone_is_found(name: str) -> None:
+    (row,) = hazards_of(f"| any | gate | `stimloop.gate`, `{name}` | `test_a`, `test_b` |")
+    assert unresolved(row) == [name]
+
+
+def test_a_row_whose_test_is_gone_is_found() -> None:
+    kept = "test_nothing_calls_itself_a_medical_device"
+    (row,) = hazards_of(f"| any | gate | `stimloop` | `{kept}`, `{kept}_at_all`, `TestGone` |")
+    assert untested(row) == [f"{kept}_at_all", "TestGone"]
 
 
 def test_nothing_calls_itself_a_medical_device() -> None:

@@ -453,3 +453,18 @@ def test_whatever_stands_in_a_line_passes_or_is_refused_but_never_fails(
     text = changed(line, f"{line.split(' = ', maxsplit=1)[0]} = {value}")
     with suppress(PrescriptionError):
         prescription.loads(text).program(LIMITS)
+
+
+UNITS = ("_ma", "_ms", "_us", "_uv", "_hz", "_s", "_percent")
+WITHOUT_UNIT = {"order", "channel", "percentile", "lower_percentile", "seconds"}
+
+
+def test_every_number_of_a_prescription_says_its_unit() -> None:
+    numbers = {
+        key
+        for table in (tables.Stimulation, tables.Detector, tables.Capture, *tables.CONTROLLERS)
+        for key, field in table.model_fields.items()
+        if re.search(r"\b(int|float)\b", str(field.annotation))
+    }
+    assert {"amplitude_ma", "band_hz", "lease_ms", "ti_s", *WITHOUT_UNIT} <= numbers
+    assert not {key for key in numbers if not key.endswith(UNITS)} - WITHOUT_UNIT
