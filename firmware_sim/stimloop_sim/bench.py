@@ -19,6 +19,7 @@ from stimloop_sim.recording import ImplantedRecording
 from stimloop_sim.scenario import Scenario
 from stimloop_sim.sensing import FrontEnd
 from stimloop_sim.tissue import Tissue, TissueModel
+from stimloop_sim.vns import VnsPatient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,7 +80,7 @@ class Bench:
         options = _options(query)
         profile = Profile.named(name.strip("/"))
         fs_hz = _number(options, "fs", None, RATES_HZ)
-        source = _source(options, fs_hz, profile.sense_range_uv)
+        source = _source(name.strip("/"), options, fs_hz, profile.sense_range_uv)
         block_ms = _number(options, "block_ms", 20, None)
         assert block_ms is not None
         block, rest = divmod(block_ms * source.fs_hz, 1000)
@@ -255,7 +256,9 @@ def _real(options: Mapping[str, str], key: str) -> float | None:
     return value
 
 
-def _source(options: Mapping[str, str], fs_hz: int | None, range_uv: int) -> Source:
+def _source(
+    device: str, options: Mapping[str, str], fs_hz: int | None, range_uv: int
+) -> Source:
     seed = _number(options, "seed", 0, None)
     assert seed is not None
     if "recording" not in options:
@@ -264,6 +267,9 @@ def _source(options: Mapping[str, str], fs_hz: int | None, range_uv: int) -> Sou
                 raise ValueError(
                     f"{key}= belongs to a recording; add recording=PATH, or leave {key}= out"
                 )
+        if device == "vns":
+            name = options.get("patient", "temporal")
+            return VnsPatient.named(name, seed=seed, fs_hz=fs_hz or 250)
         model = patient_model(options.get("patient", "default"))
         return DbsPatient(model, seed=seed, fs_hz=fs_hz or 250)
     for key in ("patient", "seed"):
