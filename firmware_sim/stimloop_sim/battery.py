@@ -130,9 +130,11 @@ class Battery:
 
     def step_down(self) -> bool:
         """Go down by one stage if the charge asks for it: whether it did."""
-        steps = self._stage_of_charge() > self.stage
-        self.stage = Supply(self.stage + steps)
-        return steps
+        edges_permille = self._cell.stages_permille
+        if self.stage == Supply.EOS or self.left_permille > edges_permille[self.stage]:
+            return False
+        self.stage = Supply(self.stage + 1)
+        return True
 
     def check(self, stage: Supply) -> Breach | None:
         """Whether what this stage gives up is still there."""

@@ -36,6 +36,10 @@ class FrontEnd:
 
     Attributes
     ----------
+    sample_us : int
+        Sampling interval, µs.
+    ended : bool
+        The source has no more samples.
     index : int
         Samples converted since power-on.
     streaming : bool
@@ -49,6 +53,8 @@ class FrontEnd:
                 "choose block_ms accordingly"
             )
         self.source = source
+        self.sample_us = 1_000_000 // source.fs_hz
+        self.ended = source.remaining == 0
         self.block = block
         self.index = 0
         self.streaming = False
@@ -60,16 +66,6 @@ class FrontEnd:
         self._band = BetaDetector(source.fs_hz, on_uv=1.0)
         self._unseen: list[npt.NDArray[np.float64]] = []  # by the band's detector
         self._followed = 0
-
-    @property
-    def sample_us(self) -> int:
-        """Sampling interval, µs."""
-        return 1_000_000 // self.source.fs_hz
-
-    @property
-    def ended(self) -> bool:
-        """Whether the source has no more samples."""
-        return self.source.remaining == 0
 
     def configure(self, config: StreamConfig) -> Breach | None:
         """Start, change or end the stream."""
@@ -147,6 +143,7 @@ class FrontEnd:
         if not count:
             return None
         sensed_uv = self.source.sense(amplitude_ua, width_us, period_us)
+        self.ended = remaining == count
         self._unseen.append(sensed_uv)
         self.index += count
         if not self.streaming:
