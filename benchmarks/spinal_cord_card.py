@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stimloop_sim.cord import CORDS, CordModel, Window
+from stimloop_sim.cord import CORDS, CordModel
+from stimloop_sim.evoked import Window
 from stimloop_sim.parameter import table
 from stimloop_sim.posture import POSTURES, PUBLISHED
 

@@ -87,7 +87,7 @@ cdef class PulseTrain:
     cdef long long edge_us          # when the course of the cycle changes next
     cdef long long level_pa         # present amplitude in pA: µA/s times µs is pA
     cdef long long clock_us         # when level_pa was right
-    cdef long long next_us          # when the next pulse is due
+    cdef long long next_us          # when the next pulse is due, if one is
     cdef long long earliest_us      # when a trigger was asked for: none before
     cdef long long remaining        # pulses to come; -1 without end
     cdef long long interphase_us
@@ -389,8 +389,23 @@ cdef class PulseTrain:
         self.move_to(end_us)
         return effect
 
+    @property
+    def due_us(self):
+        """When the next pulse is due, µs; very far away if none is."""
+        return self.next_us if self.remaining else NEVER
+
+    @property
+    def pulse_us(self):
+        """Length of a pulse with its active recharge, µs."""
+        return self.width_us * (1 + self.ratio) + self.interphase_us
+
     def recent(self):
         """The latest pulses, at most 4096: (device time µs, amplitude µA) each."""
         cdef long long first = max(0, self.pulses - RECENT)
         return [(self.recent_us[k % RECENT], self.recent_ua[k % RECENT])
                 for k in range(first, self.pulses)]
+
+    def felt(self, long long first):
+        """Pulses from one on, counted from 0: (device time, µs; what reached tissue, µA) each."""
+        return [(self.recent_us[k % RECENT], self.path.through_tissue(self.recent_ua[k % RECENT]))
+                for k in range(max(first, self.pulses - RECENT), self.pulses)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -9,11 +10,14 @@ from urllib.parse import unquote
 from stimloop_dsp.recordings import read_recording
 from stimloop_hw.keys import DEVELOPMENT_KEY, read_key
 from stimloop_hw.vocabulary import ResetCause
+from stimloop_sim.cord import ScsPatient, cord_model
+from stimloop_sim.evoked import EvokedFrontEnd
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.impairment import Impairment
 from stimloop_sim.implant import Implant
 from stimloop_sim.lead import SensingLead
 from stimloop_sim.patient import RATES_HZ, DbsPatient, patient_model
+from stimloop_sim.posture import Course
 from stimloop_sim.profile import Profile
 from stimloop_sim.recording import ImplantedRecording
 from stimloop_sim.scenario import Scenario
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 SCHEME = "sim://"
 KEYS = (
     *("patient", "recording", "channel", "rate", "gain", "tissue", "seed", "pace", "fs"),
-    *("block_ms", "key", "build", "faults"),
+    *("block_ms", "key", "build", "faults", "postures"),
 )
 PACES = ("free", "real")
 BUILDS = ("signed", "unsigned")
@@ -80,7 +84,7 @@ class Bench:
         options = _options(query)
         profile = Profile.named(name.strip("/"))
         fs_hz = _number(options, "fs", None, RATES_HZ)
-        source = _source(name.strip("/"), options, fs_hz, profile.sense_range_uv)
+        source = _source(options, fs_hz, profile)
         block_ms = _number(options, "block_ms", 20, None)
         assert block_ms is not None
         block, rest = divmod(block_ms * source.fs_hz, 1000)
@@ -101,8 +105,7 @@ class Bench:
         tissue = Tissue(TissueModel.named(options.get("tissue", "default")), profile.output)
         seed = _number(options, "seed", 0, None)
         assert seed is not None
-        pickup = tissue.pickup(source.fs_hz, len(source.channels), seed)
-        front_end = FrontEnd(SensingLead(source, pickup), profile.sense_range_uv, block)
+        front_end = _front_end(source, profile, block, tissue, seed)
 
         def power_on(board: Board, cause: ResetCause) -> Firmware:
             return Firmware(
@@ -141,10 +144,10 @@ class Bench:
 
     @property
     def due_us(self) -> int:
-        """When something has to be done next: a block is complete, or bytes come out, µs."""
+        """When something has to be done next: a frame is complete, or bytes come out, µs."""
         front_end = self.firmware.front_end
         sample_us = front_end.sample_us
-        due_us = self.now_us + front_end.samples_to_block() * sample_us
+        due_us = self.now_us + self.firmware.samples_to_frame() * sample_us
         if self._impaired:
             line_us = min(self.line.due_us, self.line.to_host.due_us) - self.now_us
             due_us = min(due_us, self.now_us + max(1, -(-line_us // sample_us)) * sample_us)
@@ -155,8 +158,8 @@ class Bench:
         self.firmware.sense_magnet(present=present)
 
     def advance_block(self) -> None:
-        """Let time pass until the block in the making is complete."""
-        self.advance(self.firmware.front_end.samples_to_block())
+        """Let time pass until a block, or the sweep after a pulse, is complete."""
+        self.advance(self.firmware.samples_to_frame())
 
     def advance_to(self, now_us: int) -> None:
         """Let time pass up to the last whole sample before this time of the bench."""
@@ -256,9 +259,21 @@ def _real(options: Mapping[str, str], key: str) -> float | None:
     return value
 
 
-def _source(
-    device: str, options: Mapping[str, str], fs_hz: int | None, range_uv: int
-) -> Source:
+def _front_end(
+    source: Source, profile: Profile, block: int, tissue: Tissue, seed: int
+) -> FrontEnd:
+    """What the device senses: through its lead, or after its pulses."""
+    if isinstance(source, ScsPatient):
+        last = tissue.case - 1
+        evoked = EvokedFrontEnd(
+            source, source.window, profile.sense_range_uv, tissue, (last - 1, last)
+        )
+        return FrontEnd(source, profile.sense_range_uv, block, [evoked])
+    pickup = tissue.pickup(source.fs_hz, len(source.channels), seed)
+    return FrontEnd(SensingLead(source, pickup), profile.sense_range_uv, block)
+
+
+def _source(options: Mapping[str, str], fs_hz: int | None, profile: Profile) -> Source:
     seed = _number(options, "seed", 0, None)
     assert seed is not None
     if "recording" not in options:
@@ -267,12 +282,13 @@ def _source(
                 raise ValueError(
                     f"{key}= belongs to a recording; add recording=PATH, or leave {key}= out"
                 )
-        if device == "vns":
-            name = options.get("patient", "temporal")
-            return VnsPatient.named(name, seed=seed, fs_hz=fs_hz or 250)
-        model = patient_model(options.get("patient", "default"))
-        return DbsPatient(model, seed=seed, fs_hz=fs_hz or 250)
-    for key in ("patient", "seed"):
+        if "postures" in options and profile.patients != "scs":
+            raise ValueError(
+                f"postures= belongs to spinal cord stimulation, and {profile.model} is another "
+                "device; use sim://scs, or leave postures= out"
+            )
+        return _patient(options, profile, seed, fs_hz or 250)
+    for key in ("patient", "postures", "seed"):
         if key in options and not (key == "seed" and "tissue" in options):
             raise ValueError(f"{key}= and recording= exclude each other; leave one of them out")
     recording = read_recording(
@@ -281,10 +297,24 @@ def _source(
         rate_hz=_real(options, "rate"),
         gain=_real(options, "gain") or 1.0,
     )
-    implanted = ImplantedRecording(recording, range_uv=range_uv)
+    implanted = ImplantedRecording(recording, range_uv=profile.sense_range_uv)
     if fs_hz not in (None, implanted.fs_hz):
         raise ValueError(
             f"fs={fs_hz} is not possible; {recording.name} is sensed at {implanted.fs_hz} Hz: "
             "leave fs= out"
         )
     return implanted
+
+
+def _patient(options: Mapping[str, str], profile: Profile, seed: int, fs_hz: int) -> Source:
+    match profile.patients:
+        case "vns":
+            return VnsPatient.named(options.get("patient", "temporal"), seed=seed, fs_hz=fs_hz)
+        case "scs":
+            cord = cord_model(options.get("patient", "default"))
+            if "postures" in options:
+                cord = replace(cord, course=Course.parse(options["postures"]))
+            return ScsPatient(cord, seed=seed, fs_hz=fs_hz)
+        case _:
+            model = patient_model(options.get("patient", "default"))
+            return DbsPatient(model, seed=seed, fs_hz=fs_hz)

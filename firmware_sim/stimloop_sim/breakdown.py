@@ -72,7 +72,7 @@ class StuckStage:
     grounded : bool
     """
 
-    _READ = ("recent",)
+    _READ = ("felt", "recent")
 
     def __init__(self, stage: PulseTrain) -> None:
         self.stage = stage

@@ -31,6 +31,7 @@ import numpy as np
 
 from stimloop_dsp.ecap import artefact_uv, ecap_uv
 from stimloop_sim._cord import Body, Cord
+from stimloop_sim.evoked import WINDOW, Window
 from stimloop_sim.parameter import Origin, PatientError, check, parameter
 from stimloop_sim.posture import POSTURES, PUBLISHED, Course
 
@@ -176,29 +177,6 @@ def cord_model(name: str) -> CordModel:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What a front end samples after a pulse.
-
-    Attributes
-    ----------
-    fs_hz : int
-        Sampling rate, Hz.
-    blank_us : int
-        From the end of the pulse to the first sample, µs.
-    samples : int
-    """
-
-    fs_hz: int = 20_000
-    blank_us: int = 100
-    samples: int = 100
-
-    @property
-    def t_ms(self) -> NDArray[np.float64]:
-        """Times of the samples after the end of the pulse, (samples,), ms."""
-        return self.blank_us / 1000 + np.arange(self.samples) * 1000 / self.fs_hz
-
-
 class ScsPatient:
     """A patient with a percutaneous lead: answers pulses, and feels gravity.
 
@@ -219,6 +197,8 @@ class ScsPatient:
     ----------
     cord : Cord
         Ground truth of the latest pulse: ``evoked_uv, ratio, sensation``.
+    model : CordModel
+    window : Window
     now_us : int
         Time that has been lived through, µs.
 
@@ -237,12 +217,13 @@ class ScsPatient:
         *,
         seed: int = 0,
         fs_hz: int = 250,
-        window: Window = Window(),
+        window: Window = WINDOW,
     ) -> None:
         if fs_hz not in RATES_HZ:
             raise ValueError(f"a patient is not sampled at {fs_hz} Hz; choose 250, 500 or 1000")
         self.fs_hz = fs_hz
         self.model = model
+        self.window = window
         self.now_us = 0
         self._step_us = 1_000_000 // fs_hz
         self._moving = _body(model, seed)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stimloop_hw.messages import Limits
 from stimloop_hw.program import Parameter
-from stimloop_hw.ranges import pack_rows
+from stimloop_hw.ranges import EvokedChannel, pack_rows
 
 if TYPE_CHECKING:
     from stimloop_sim.profile import Profile
@@ -27,6 +27,7 @@ def describe_limits(profile: Profile, front_end: FrontEnd) -> Limits:
     Limits
     """
     p = profile
+    windows = [channel.window for channel in front_end.evoked]
     contacts = [(row.count, p.contact(row)) for row in p.lead]
     delicate = min((contact for _, contact in contacts), key=lambda c: c.charge_max_nc)
     scales = {
@@ -69,5 +70,9 @@ def describe_limits(profile: Profile, front_end: FrontEnd) -> Limits:
         compliance_mv=p.compliance_mv,
         impedance_ohm=p.impedance_ohm,
         capacitance_nf=p.capacitance_nf,
-        rows=pack_rows({k: runs for k, runs in scales.items() if len(runs) > 1}, contacts),
+        rows=pack_rows(
+            {k: runs for k, runs in scales.items() if len(runs) > 1},
+            contacts,
+            [EvokedChannel(w.fs_hz, w.samples, w.blank_us) for w in windows],
+        ),
     )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import (
     TABLE_CRC,
+    Evoked,
     Heartbeat,
     Identity,
     Message,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from stimloop_sim.sensing import FrontEnd
 
 STATUS_US = 100_000
+
+_Streamed = TypeVar("_Streamed", Sensed, Evoked)
 
 _GAP = SensedFlag.GAP.value  # a plain int: an operation on an IntFlag costs as much as a tag
 
@@ -157,9 +160,12 @@ class Firmware:
         while samples:
             due_us = min(self.therapy.due_us, self._status_us, self.tissue.due_us)
             until_due = max(1, -((self.now_us - due_us) // sample_us))
-            count = min(samples, until_due, self.front_end.samples_to_block())
+            count = min(samples, until_due, self.samples_to_frame())
             pulses = self.therapy.pulses
+            first = pulses.pulses
             effect = pulses.advance(self.now_us, sample_us, count)
+            for channel in self.front_end.evoked:
+                channel.follow(self.now_us, self.now_us + count * sample_us, first, pulses)
             sensed = self.front_end.convert(
                 effect, pulses.width_us, pulses.period_us, stimulated=pulses.acting
             )
@@ -168,13 +174,24 @@ class Firmware:
             self.drain(count * sample_us)
             if sensed is not None:
                 self.telemetry.tell(Priority.STREAM, self._flagged(sensed), sensed.n)
+            for channel in self.front_end.evoked:
+                for sweep in channel.completed(self.now_us):
+                    self.telemetry.tell(Priority.STREAM, self._flagged(sweep), sweep.n)
             self.therapy.watch(self.now_us)
             if self.now_us >= due_us:
                 self.therapy.expire(self.now_us)
                 self.tissue.grow(self.now_us)
             self.report()
 
-    def _flagged(self, sensed: Sensed) -> Sensed:
+    def samples_to_frame(self) -> int:
+        """How many samples it takes until a block, or the sweep after a pulse, is complete."""
+        count = self.front_end.samples_to_block()
+        for channel in self.front_end.evoked:
+            left_us = channel.due_us(self.therapy.pulses) - self.now_us
+            count = min(count, max(1, -(-left_us // self.front_end.sample_us)))
+        return count
+
+    def _flagged(self, sensed: _Streamed) -> _Streamed:
         """Say with the block itself that some before it had to give way."""
         dropped = self.telemetry.outbox.samples_dropped
         if dropped == self._dropped_flagged:

@@ -100,6 +100,8 @@ class Profile:
         Longest lease, ms.
     sense_range_uv : int
         The front end clips beyond ± this, µV.
+    patients : str
+        Whom it is implanted in on the bench: ``dbs``, ``scs`` or ``vns``.
     battery : Cell
     """
 
@@ -129,6 +131,7 @@ class Profile:
     slew_max_ua_s: int
     lease_max_ms: int
     sense_range_uv: int
+    patients: str
     battery: Cell
 
     @property

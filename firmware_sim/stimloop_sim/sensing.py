@@ -15,9 +15,12 @@ from stimloop_sim._converter import quantise
 from stimloop_sim.limits import Breach
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from stimloop_hw.messages import StreamConfig
+    from stimloop_sim.evoked import EvokedFrontEnd
     from stimloop_sim.source import Source
 
 _FIRST = [0]
@@ -33,6 +36,8 @@ class FrontEnd:
         Clips beyond ± this, µV.
     block : int
         Samples of a stream block.
+    evoked : sequence of EvokedFrontEnd
+        Channels that listen after pulses; none if not given.
 
     Attributes
     ----------
@@ -43,9 +48,19 @@ class FrontEnd:
     index : int
         Samples converted since power-on.
     streaming : bool
+        Whether anything is streamed.
+    sampling : bool
+        Whether blocks of samples are.
+    evoked : tuple of EvokedFrontEnd
     """
 
-    def __init__(self, source: Source, range_uv: int, block: int) -> None:
+    def __init__(
+        self,
+        source: Source,
+        range_uv: int,
+        block: int,
+        evoked: Sequence[EvokedFrontEnd] = (),
+    ) -> None:
         longest = (MAX_PAYLOAD - Sensed.layout.size) // (4 * len(source.channels))
         if not 1 <= block <= longest:
             raise ValueError(
@@ -57,7 +72,8 @@ class FrontEnd:
         self.ended = source.remaining == 0
         self.block = block
         self.index = 0
-        self.streaming = False
+        self.evoked = tuple(evoked)
+        self.streaming = self.sampling = False
         self._range_nv = range_uv * 1000.0
         self._columns: list[int] = []
         self._pending: list[npt.NDArray[np.int32]] = []
@@ -68,25 +84,35 @@ class FrontEnd:
         self._followed = 0
 
     def configure(self, config: StreamConfig) -> Breach | None:
-        """Start, change or end the stream."""
+        """Start or change a stream, or end all of them."""
         if config.rate_hz == 0:
             self.halt()
             return None
         count = len(self.source.channels)
+        for channel, evoked in enumerate(self.evoked, count):
+            if config.mask == 1 << channel:
+                breach = evoked.configure(config)
+                self.streaming |= breach is None
+                return breach
         if not 0 < config.mask < 1 << count:
             return Breach(Refusal.OUTSIDE_ENVELOPE, (1 << count) - 1)
         if config.rate_hz != self.source.fs_hz:
             return Breach(Refusal.OUTSIDE_ENVELOPE, self.source.fs_hz)
         if config.block != self.block:
             return Breach(Refusal.OUTSIDE_ENVELOPE, self.block)
-        self.halt()
+        self._forget()
         self._columns = [k for k in range(count) if config.mask >> k & 1]
-        self.streaming = True
+        self.streaming = self.sampling = True
         return None
 
     def halt(self) -> None:
-        """End the stream, and forget the block that was being gathered."""
-        self.streaming = False
+        """End every stream, and forget the blocks that were being gathered."""
+        self.streaming = self.sampling = False
+        self._forget()
+        for channel in self.evoked:
+            channel.halt()
+
+    def _forget(self) -> None:
         self._pending.clear()
         self._pending_count = 0
         self._flags = 0
@@ -94,6 +120,8 @@ class FrontEnd:
     def reset(self) -> None:
         """Start anew with the device: no stream, the first sample is number 0."""
         self.halt()
+        for channel in self.evoked:
+            channel.reset()
         self.index = 0
         self._unseen.clear()
         self._followed = 0
@@ -146,7 +174,7 @@ class FrontEnd:
         self.ended = remaining == count
         self._unseen.append(sensed_uv)
         self.index += count
-        if not self.streaming:
+        if not self.sampling:
             return None
         samples, saturated = quantise(sensed_uv, self._columns, self._range_nv)
         if saturated:

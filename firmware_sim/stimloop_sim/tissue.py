@@ -342,8 +342,19 @@ class Tissue:
         return pickup
 
     def _link(self, pickup: Pickup) -> None:
-        pair = {0, min(2, self.case - 1)}
-        apart = bool(pair & self.open)
+        pickup.link(*self.between(0, min(2, self.case - 1)))
+
+    def between(self, first: int, second: int) -> tuple[float, float]:
+        """What two contacts pass on: share of their difference, and what an open input catches.
+
+        Returns
+        -------
+        gain : float
+            0 or 1.
+        open_uv : float
+            µV; 0 while both and the case touch tissue.
+        """
+        apart = not self.open.isdisjoint((first, second))
         adrift = apart or self.case in self.open
-        joined = tuple(sorted(pair)) in self.shorts
-        pickup.link(0.0 if apart or joined else 1.0, OPEN_UV if adrift else 0.0)
+        joined = (min(first, second), max(first, second)) in self.shorts
+        return 0.0 if apart or joined else 1.0, OPEN_UV if adrift else 0.0

@@ -34,6 +34,7 @@ from stimloop_hw.messages import (
     ArmRequest,
     DictChunk,
     Event,
+    Evoked,
     GetDict,
     GetLimits,
     Hello,
@@ -57,6 +58,8 @@ from stimloop_hw.vocabulary import EventCode, Refusal, Role, StopMode
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+    from stimloop_hw.ranges import EvokedChannel
 
 RETRIES_MS = (50, 100, 200)
 """How long each try of a request waits for its answer; in all less than a lease."""
@@ -260,9 +263,26 @@ class Link:
         """Start the sensing stream: `block` samples of the channels in `mask` at a time."""
         self.blocks = BlockQueue()
         status = self.request(StreamConfig(mask, rate_hz, block), Status)
-        payload = Sensed.layout.size + 4 * block * mask.bit_count() + self.session.tag_size
-        self._stream_size = wire_size(payload)
+        self._stream_size = self._frame_size(Sensed.layout.size + 4 * block * mask.bit_count())
         return status
+
+    def stream_evoked(self, bit: int, channel: EvokedChannel) -> Status:
+        """Start the stream of one evoked channel: a sweep after every pulse.
+
+        Parameters
+        ----------
+        bit : int
+            Of the channel in a stream's mask: behind those of the other sensing channels.
+        channel : EvokedChannel
+        """
+        self.blocks = BlockQueue()
+        config = StreamConfig(1 << bit, channel.rate_hz, channel.samples)
+        status = self.request(config, Status)
+        self._stream_size = self._frame_size(Evoked.layout.size + 2 * channel.samples)
+        return status
+
+    def _frame_size(self, payload: int) -> int:
+        return wire_size(payload + self.session.tag_size)
 
     # Orders --------------------------------------------------------------------------------
 
@@ -497,6 +517,8 @@ class Link:
         """Keep what nobody is waiting for just now, but late answers."""
         if isinstance(message, Sensed):
             self.blocks.put(message, self.session.time_us(frame))
+        elif isinstance(message, Evoked):
+            self.blocks.put_sweep(message, self.session.time_us(frame))
         elif isinstance(message, Pong):
             self._put_aside_pong(message)
         elif isinstance(message, Refused) or not frame.flags & _REPLY:

@@ -443,7 +443,11 @@ class Trigger(Message):
 
 @message(0x30, Peer.HOST)
 class StreamConfig(Message):
-    """Which sensing channels stream, how fast, in blocks of how many; rate 0 ends it."""
+    """Which sensing channels stream, how fast, in blocks of how many; rate 0 ends it.
+
+    The bits of evoked channels follow those of the others; a mask of them streams Evoked, with
+    a block as long as a sweep.
+    """
 
     mask: U16
     rate_hz: U16
@@ -469,6 +473,25 @@ class Event(Message):
     t_us: U64
     code: U16
     arg: U32
+
+
+@message(0x33, Peer.DEVICE)
+class Evoked(Message):
+    """What followed one pulse: `n` samples of i16 `lsb_nv`, the first after a blanking time.
+
+    `index` counts the sweeps, `pulse` the device's pulses up to the one at `t_us`. A sweep that
+    no pulse began is sent where none has come for 50 ms; it has no STIM flag.
+    """
+
+    index: U32
+    pulse: U32
+    t_us: U64
+    channel: U8
+    flags: U16
+    fs_hz: U16
+    lsb_nv: U16
+    n: U8
+    samples: Rest
 
 
 @message(0x34, Peer.HOST, Role.OBSERVER)

@@ -1,4 +1,4 @@
-"""What Limits.rows carries: runs of allowed values, and each contact with its bound.
+"""What Limits.rows carries: runs of allowed values, contacts and their bounds, evoked channels.
 
 This is vocabulary, not permission: the device's gate and the host's judge by it, each in its
 own way.
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _RUN = struct.Struct("<BIHH")
 _CONTACTS = struct.Struct("<BBBIiIB")
+_EVOKED = struct.Struct("<BHBH")
+_EVOKED_ROW = 255
+"""First byte of an evoked channel's row; parameters' numbers stay below."""
 
 
 @unique
@@ -73,8 +76,29 @@ class Contact:
     bounding: Bounding
 
 
+@dataclass(frozen=True, slots=True)
+class EvokedChannel:
+    """A sensing channel that listens after pulses.
+
+    Attributes
+    ----------
+    rate_hz : int
+        Samples per second.
+    samples : int
+        Length of a sweep.
+    blank_us : int
+        From the end of a pulse to the first sample, µs.
+    """
+
+    rate_hz: int
+    samples: int
+    blank_us: int
+
+
 def pack_rows(
-    runs: Mapping[Parameter, tuple[Run, ...]], contacts: Iterable[tuple[int, Contact]]
+    runs: Mapping[Parameter, tuple[Run, ...]],
+    contacts: Iterable[tuple[int, Contact]],
+    evoked: Iterable[EvokedChannel] = (),
 ) -> bytes:
     """Rows as the device tells them.
 
@@ -84,6 +108,8 @@ def pack_rows(
         Of parameters whose values are no single run, ascending.
     contacts : iterable of (int, Contact)
         How many like this follow one another on the lead, from contact 0.
+    evoked : iterable of EvokedChannel, optional
+        In the order of their bits in a stream's mask, behind the other sensing channels.
     """
     rows = [
         _RUN.pack(parameter, run.low, run.step, (run.high - run.low) // run.step)
@@ -102,10 +128,16 @@ def pack_rows(
         )
         for count, contact in contacts
     ]
+    rows += [
+        _EVOKED.pack(_EVOKED_ROW, channel.rate_hz, channel.samples, channel.blank_us)
+        for channel in evoked
+    ]
     return b"".join(rows)
 
 
-def unpack_rows(rows: bytes) -> tuple[dict[Parameter, tuple[Run, ...]], tuple[Contact, ...]]:
+def unpack_rows(
+    rows: bytes,
+) -> tuple[dict[Parameter, tuple[Run, ...]], tuple[Contact, ...], tuple[EvokedChannel, ...]]:
     """Read `Limits.rows`.
 
     Returns
@@ -113,6 +145,8 @@ def unpack_rows(rows: bytes) -> tuple[dict[Parameter, tuple[Run, ...]], tuple[Co
     runs : dict of Parameter to tuple of Run
     contacts : tuple of Contact
         From contact 0 of the lead.
+    evoked : tuple of EvokedChannel
+        From the first bit behind the other sensing channels.
 
     Raises
     ------
@@ -121,6 +155,7 @@ def unpack_rows(rows: bytes) -> tuple[dict[Parameter, tuple[Run, ...]], tuple[Co
     """
     runs: dict[Parameter, tuple[Run, ...]] = {}
     contacts: list[Contact] = []
+    evoked: list[EvokedChannel] = []
     try:
         while rows:
             if rows[0] == Parameter.CATHODES:
@@ -130,6 +165,9 @@ def unpack_rows(rows: bytes) -> tuple[dict[Parameter, tuple[Run, ...]], tuple[Co
                 contact = Contact(Shape(shape), area_um2, top_ua, charge_nc, Bounding(bounding))
                 contacts += [contact] * count
                 rows = rows[_CONTACTS.size :]
+            elif rows[0] == _EVOKED_ROW:
+                evoked.append(EvokedChannel(*_EVOKED.unpack_from(rows)[1:]))
+                rows = rows[_EVOKED.size :]
             else:
                 number, low, step, steps = _RUN.unpack_from(rows)
                 parameter = Parameter(number)
@@ -140,7 +178,7 @@ def unpack_rows(rows: bytes) -> tuple[dict[Parameter, tuple[Run, ...]], tuple[Co
         raise ValueError(
             f"the rows of Limits are not readable ({problem}); match the releases of both ends"
         ) from None
-    return runs, tuple(contacts)
+    return runs, tuple(contacts), tuple(evoked)
 
 
 def runs_of(limits: Limits, parameter: Parameter) -> tuple[Run, ...]:
@@ -166,3 +204,8 @@ def contacts_of(limits: Limits) -> tuple[Contact, ...]:
         Bounding.DENSITY,
     )
     return contacts or (smallest,) * limits.contacts
+
+
+def evoked_of(limits: Limits) -> tuple[EvokedChannel, ...]:
+    """Channels of a device that listen after pulses."""
+    return unpack_rows(limits.rows)[2]

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from stimloop_hw.framing import Flag
-from stimloop_hw.messages import DictChunk, Identity, Refused, Sensed, Stopped
+from stimloop_hw.messages import DictChunk, Evoked, Identity, Refused, Sensed, Stopped
 from stimloop_hw.seal import Seal, extended
 from stimloop_hw.vocabulary import Role
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Plain ints: the flags of every frame are compared.
 _REPLY, _NONE, _EXPIRES = Flag.REPLY.value, Flag.NONE.value, Flag.EXPIRES.value
-_SENSED = Sensed.number
+_STREAMED = frozenset({Sensed.number, Evoked.number})
 _OPEN_ANSWERS = (Identity.number, Stopped.number, DictChunk.number)
 _OPEN = Seal(b"")
 
@@ -107,7 +107,7 @@ class SecureSession:
         else:
             told, streamed = self._told, self._streamed
             counter = extended(frame.seq, max(streamed, told))
-            oldest = 1 + (streamed if frame.number == _SENSED else told)
+            oldest = 1 + (streamed if frame.number in _STREAMED else told)
         payload = self._inbound.open(frame, counter)
         if payload is None:
             self.bad_tags += 1
@@ -117,7 +117,7 @@ class SecureSession:
             return None
         if is_answer:
             self._answered = counter
-        elif frame.number == _SENSED:
+        elif frame.number in _STREAMED:
             self._streamed = counter
         else:
             self._told = counter

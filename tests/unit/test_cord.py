@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from stimloop_dsp.ecap import n1_p2_uv
 from stimloop_sim._cord import Body
-from stimloop_sim.cord import CORDS, CordModel, ScsPatient, Window, cord_model
+from stimloop_sim.cord import CORDS, CordModel, ScsPatient, cord_model
+from stimloop_sim.evoked import Window
 from stimloop_sim.parameter import PatientError
 from stimloop_sim.posture import POSTURES, PUBLISHED, Course
 
