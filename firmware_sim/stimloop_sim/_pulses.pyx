@@ -406,6 +406,9 @@ cdef class PulseTrain:
                 for k in range(first, self.pulses)]
 
     def felt(self, long long first):
-        """Pulses from one on, counted from 0: (device time, µs; what reached tissue, µA) each."""
-        return [(self.recent_us[k % RECENT], self.path.through_tissue(self.recent_ua[k % RECENT]))
-                for k in range(max(first, self.pulses - RECENT), self.pulses)]
+        """Pulses from one on, from 0: (device time, µs; what reached tissue, µA) each."""
+        cdef long long begin = max(first, self.pulses - RECENT)
+        return [
+            (self.recent_us[k % RECENT], self.path.through_tissue(self.recent_ua[k % RECENT]))
+            for k in range(begin, self.pulses)
+        ]
