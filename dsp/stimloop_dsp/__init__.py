@@ -40,9 +40,11 @@ from stimloop_dsp.controllers import (
     Proportional,
     ProportionalIntegral,
 )
+from stimloop_dsp.ecap_loop import EcapLinear, EcapLogarithmic, Titration, titrate
 from stimloop_dsp.heart import Beat
 from stimloop_dsp.peak import Peak, find_peak
 from stimloop_dsp.percentile import PercentileThresholds
+from stimloop_dsp.posture import Lie, PostureDetector, PostureScheduled
 from stimloop_dsp.values import MISSING, Controller, Detector, Quality, Reading, Setting
 
 __all__ = [
@@ -62,9 +64,12 @@ __all__ = [
     "Detector",
     "DualThreshold",
     "EcapDetector",
+    "EcapLinear",
+    "EcapLogarithmic",
     "EndpointHilbert",
     "Envelope",
     "HalfWaves",
+    "Lie",
     "LineLength",
     "LinearDetector",
     "Montage",
@@ -75,6 +80,8 @@ __all__ = [
     "PercentileThresholds",
     "PerceptDetector",
     "PeriodicTemplate",
+    "PostureDetector",
+    "PostureScheduled",
     "Proportional",
     "ProportionalIntegral",
     "Quality",
@@ -89,6 +96,7 @@ __all__ = [
     "SpectralDetector",
     "TachycardiaDetector",
     "Template",
+    "Titration",
     "amplitude",
     "average_rectified_value",
     "burst_table",
@@ -98,4 +106,5 @@ __all__ = [
     "find_period",
     "folded_harmonics",
     "summarise",
+    "titrate",
 ]
