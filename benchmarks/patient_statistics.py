@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfiltfilt
 
-from stimloop_sim.patient import PATIENTS, RATES_HZ, DbsPatient
+from stimloop_sim.patient import RATES_HZ, DbsPatient
+from stimloop_sim.patients import PATIENTS
 
 LIMITS_S = (0.2, 0.4, 0.6, 1.0)
 # Share of bursts no longer than each limit, and bursts per s.

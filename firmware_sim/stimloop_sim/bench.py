@@ -16,7 +16,8 @@ from stimloop_sim.firmware import Firmware
 from stimloop_sim.impairment import Impairment
 from stimloop_sim.implant import Implant
 from stimloop_sim.lead import SensingLead
-from stimloop_sim.patient import RATES_HZ, DbsPatient, patient_model
+from stimloop_sim.patient import RATES_HZ
+from stimloop_sim.patients import patient_model
 from stimloop_sim.posture import Course
 from stimloop_sim.profile import Profile
 from stimloop_sim.recording import ImplantedRecording
@@ -317,4 +318,4 @@ def _patient(options: Mapping[str, str], profile: Profile, seed: int, fs_hz: int
             return ScsPatient(cord, seed=seed, fs_hz=fs_hz)
         case _:
             model = patient_model(options.get("patient", "default"))
-            return DbsPatient(model, seed=seed, fs_hz=fs_hz)
+            return model.patient(seed=seed, fs_hz=fs_hz)

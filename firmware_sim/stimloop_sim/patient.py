@@ -4,35 +4,31 @@ The beta oscillation is a noise-driven Stuart-Landau oscillator whose damping dr
 drift makes the long bursts. In the frame that rotates with the oscillation:
 
     dm  = -m dt/tau_m + s_m sqrt(2 dt/tau_m) xi
-    dz  = (lambda_0 + m - kappa R - c |z|^2) z dt + dW,        E|dW|^2 = sigma^2 dt
+    dz  = (lambda_0 + m k + d - kappa R - c |z|^2) z dt + dW,  E|dW|^2 = sigma^2 dt
     dR  = (rho(A, f, PW) - R) dt / tau,                        tau 0.10 s up, 0.30 s down
-    LFP = gain (Re(z exp(i w t)) + pink) + noise floor
+    LFP = gain (Re(z exp(i w t)) + pink + second band) + noise floor
 
 lambda_0, s_m, tau_m, c and sigma were fitted to the burst durations and rates of Tinkhauser et
-al. (2017), doi:10.1093/brain/awx252, off and on medication. The drift and the recruitment are
-discretised exactly and the oscillation by the implicit midpoint rule, so that the statistics do
-not depend on the sampling rate (``benchmarks/patient_statistics.py`` prints them). Mixing up to
-w after the step keeps the carrier out of the integration: an Euler step of ``i w z`` would add
-``w^2 dt/2`` to the growth rate.
+al. (2017), doi:10.1093/brain/awx252, off and on medication. d and k are the day's: levodopa,
+night, movement, wandering (`stimloop_sim.day`). The drift and the recruitment are discretised
+exactly and the oscillation by the implicit midpoint rule, so that the statistics do not depend
+on the sampling rate. Mixing up to w after the step keeps the carrier out of the integration: an
+Euler step of ``i w z`` would add ``w^2 dt/2`` to the growth rate.
 
-Design choices without a published value: the suppression kappa, chosen so that 3 mA at 130 Hz
-and 60 µs leave about 0.4 of the beta amplitude; the level of the 1/f noise and of the noise
-floor; the gain, for a potential of about 5 µV rms. See `recruitment` for the effect of pulse
-width and rate.
+What each parameter is, where it comes from and what it is not: ``docs/patients/dbs.md``.
 """
 
 import cmath
-import difflib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stimloop_sim._patient import BetaGenerator
-from stimloop_sim.parameter import PatientError
+from stimloop_sim.background import Background
+from stimloop_sim.day import Course, Day
+from stimloop_sim.parameter import Origin, check, parameter
 
 RATES_HZ = (250, 500, 1000)
 """Sampling rates of the implants' sensing front ends in Hz."""
@@ -42,16 +38,31 @@ RATES_HZ = (250, 500, 1000)
 _RECRUITMENT_RISE_S = 0.10
 _RECRUITMENT_FALL_S = 0.30
 
-# A sum of relaxation processes of equal variance with corners evenly spaced in log frequency
-# has a 1/f spectrum between the outermost (van der Ziel 1950, Physica 16:359). Two per decade
-# keep within 0.25 dB of it from 1 to 32 Hz, before sampling; sampled at 250 Hz,
-# aliasing adds 0.5 dB at 20 Hz.
-_PINK_CORNERS_HZ = tuple(10.0 ** (half_decade / 2.0) for half_decade in range(-2, 5))
+_TICKS_PER_S = 10
+"""The drift moves so often."""
 
 
-@dataclass(frozen=True, slots=True)
-class PatientModel:
-    """Parameters of one simulated patient; the defaults are off medication.
+def check_rate(fs_hz: int) -> None:
+    """Refuse a rate at which no front end samples.
+
+    Raises
+    ------
+    ValueError
+        If it is none of `RATES_HZ`.
+    """
+    if fs_hz not in RATES_HZ:
+        raise ValueError(f"a patient is not sampled at {fs_hz} Hz; choose 250, 500 or 1000")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideEffects:
+    """What a patient feels beside the effect; none of it is fitted to anything.
+
+    Tremor follows beta with a lag, and is half of its largest at `tremor_uv`. The hazard of
+    dyskinesia is the tone times a logistic function of the amplitude, centred 1.3 times the
+    comfortable one, 0.2 mA wide. Paraesthesia is felt while the amplitude exceeds
+    `tingling_ma`, or is `rise_ma` above what the patient has become used to. Amplitudes count
+    as at 60 µs.
 
     Raises
     ------
@@ -59,73 +70,118 @@ class PatientModel:
         If a parameter is outside its range.
     """
 
-    growth_per_s: float = -7.58
-    """lambda_0: growth rate of the oscillation, 1/s, negative."""
-    drift_sd_per_s: float = 3.90
-    """s_m: standard deviation of the growth rate's drift, 1/s, 0 or more."""
-    drift_s: float = 26.1
-    """tau_m: time constant of that drift, s, positive."""
-    saturation_per_s: float = 0.16
-    """c: damping per squared unit of amplitude, 1/s, positive."""
-    drive: float = 0.636
-    """sigma: intensity of the noise that drives it, units per sqrt(s), positive."""
-    suppression_per_s: float = 10.0
-    """kappa: damping by full recruitment, 1/s, 0 or more."""
-    peak_hz: float = 20.0
-    """Frequency of the oscillation, Hz, 13 to 35."""
-    pink_sd: float = 0.098
-    """Standard deviation of the 1/f noise between 0.1 and 100 Hz, units, 0 or more."""
-    gain_uv: float = 20.0
-    """Potential of one unit, µV, positive."""
-    floor_uv_rt_hz: float = 0.1
-    """Density of the front end's white noise, µV per sqrt(Hz), 0 or more."""
+    tremor_uv: float = parameter(
+        8.0, "µV", 0.1, 100, Origin.ILLUSTRATIVE, "rms amplitude of beta of half the tremor"
+    )
+    tremor_s: float = parameter(
+        7.5, "s", 1, 60, Origin.ILLUSTRATIVE, "time constant with which tremor follows beta"
+    )
+    comfort_ma: float = parameter(
+        3.0, "mA", 0.1, 25, Origin.ILLUSTRATIVE, "amplitude that is comfortable"
+    )
+    tingling_ma: float = parameter(
+        4.5, "mA", 0.1, 25, Origin.ILLUSTRATIVE, "amplitude above which paraesthesia stays"
+    )
+    rise_ma: float = parameter(
+        1.0, "mA", 0.01, 25, Origin.ILLUSTRATIVE, "rise above the habitual that is felt"
+    )
+    habit_s: float = parameter(
+        1.0, "s", 0.1, 60, Origin.ILLUSTRATIVE, "time constant of habituation"
+    )
 
     def __post_init__(self) -> None:
-        for name in ("drift_s", "saturation_per_s", "drive", "gain_uv"):
-            if not 0.0 < getattr(self, name) < math.inf:
-                raise PatientError(f"{name} is {getattr(self, name):g}; it must be positive")
-        for name in ("drift_sd_per_s", "suppression_per_s", "pink_sd", "floor_uv_rt_hz"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                raise PatientError(f"{name} is {getattr(self, name):g}; it must be 0 or more")
-        if not -math.inf < self.growth_per_s < 0.0:
-            raise PatientError(f"growth_per_s is {self.growth_per_s:g}; it must be negative")
-        if not 13.0 <= self.peak_hz <= 35.0:
-            raise PatientError(f"peak_hz is {self.peak_hz:g}; a beta peak is at 13 to 35 Hz")
+        check(self)
 
 
-PATIENTS: Mapping[str, PatientModel] = MappingProxyType(
-    {
-        "default": PatientModel(),
-        "on_medication": PatientModel(growth_per_s=-9.74, drift_sd_per_s=3.10),
-        "full_suppression": PatientModel(suppression_per_s=23.0),
-    }
-)
-"""Named patients: off medication, on medication, and off medication with a stronger effect of
-stimulation (3 mA leaves a quarter of the beta amplitude instead of two fifths)."""
+@dataclass(frozen=True, slots=True)
+class PatientModel:
+    """Parameters of one simulated hemisphere; the defaults are off medication.
 
-
-def patient_model(name: str) -> PatientModel:
-    """Look up a named patient.
-
-    Parameters
+    Attributes
     ----------
-    name : str
-        A key of `PATIENTS`.
-
-    Returns
-    -------
-    PatientModel
-        Its parameters.
+    day : Day
+        Levodopa, night, movement, wandering; none of it by default.
+    side_effects : SideEffects
 
     Raises
     ------
     PatientError
-        If there is no patient of that name; the message names the nearest ones.
+        If a parameter is outside its range.
     """
-    if name in PATIENTS:
-        return PATIENTS[name]
-    nearest = difflib.get_close_matches(name, PATIENTS) or sorted(PATIENTS)
-    raise PatientError(f"there is no patient {name!r}; choose {' or '.join(nearest)}")
+
+    growth_per_s: float = parameter(
+        -7.58, "1/s", -100, -0.1, Origin.FITTED, "lambda_0, growth rate of the oscillation"
+    )
+    drift_sd_per_s: float = parameter(
+        3.90, "1/s", 0, 20, Origin.FITTED, "s_m, standard deviation of the growth rate's drift"
+    )
+    drift_s: float = parameter(
+        26.1, "s", 1, 3600, Origin.FITTED, "tau_m, time constant of that drift"
+    )
+    saturation_per_s: float = parameter(
+        0.16, "1/s", 1e-9, 10, Origin.FITTED, "c, damping per squared unit of amplitude"
+    )
+    drive: float = parameter(
+        0.636, "1/√s", 1e-9, 10, Origin.FITTED, "sigma, intensity of the noise that drives it"
+    )
+    suppression_per_s: float = parameter(
+        10.0, "1/s", 0, 100, Origin.CHOICE, "kappa, damping by full recruitment"
+    )
+    overdrive_per_ma: float = parameter(
+        0.0, "1/mA", 0, 10, Origin.ILLUSTRATIVE, "share of the recruitment lost per mA beyond"
+    )
+    overdrive_from_ma: float = parameter(
+        4.0, "mA", 0, 25, Origin.ILLUSTRATIVE, "amplitude beyond which more does less"
+    )
+    peak_hz: float = parameter(
+        20.0, "Hz", 13, 35, Origin.CHOICE, "frequency of the beta oscillation"
+    )
+    pink_sd: float = parameter(
+        0.098, "", 0, 10, Origin.FITTED, "1/f noise between 0.1 and 100 Hz, units"
+    )
+    gain_uv: float = parameter(20.0, "µV", 0.01, 1000, Origin.CHOICE, "potential of one unit")
+    floor_uv_rt_hz: float = parameter(
+        0.1, "µV/√Hz", 0, 10, Origin.CHOICE, "density of the front end's white noise"
+    )
+    band_hz: float = parameter(
+        70.0, "Hz", 4, 100, Origin.ILLUSTRATIVE, "frequency of the second band"
+    )
+    band_width_hz: float = parameter(
+        4.0, "Hz", 0.1, 40, Origin.ILLUSTRATIVE, "its width at half power"
+    )
+    band_uv: float = parameter(0.0, "µV", 0, 100, Origin.ILLUSTRATIVE, "its rms potential")
+    day: Day = field(default_factory=Day)
+    side_effects: SideEffects = field(default_factory=SideEffects)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def patient(self, *, seed: int = 0, fs_hz: int = 250) -> "DbsPatient":
+        """Bring the patient to life; see `DbsPatient`."""
+        return DbsPatient(self, seed=seed, fs_hz=fs_hz)
+
+
+@dataclass(frozen=True, slots=True)
+class Symptoms:
+    """How a patient is, at the latest whole second; illustrative.
+
+    Attributes
+    ----------
+    tone : float
+        Dopaminergic tone now, 0 to 1.
+    tremor : float
+        Severity, 0 to 1.
+    dyskinesia : float
+        Hazard in the latest second, 0 to 1.
+    dyskinetic_s, tingling_s : float
+        Expected time with dyskinesia and time with paraesthesia since the first sample, s.
+    """
+
+    tone: float
+    tremor: float
+    dyskinesia: float
+    dyskinetic_s: float
+    tingling_s: float
 
 
 class DbsPatient:
@@ -143,6 +199,8 @@ class DbsPatient:
         Seed of the noise, 0 or more.
     fs_hz : int, optional
         Sampling rate in Hz, one of `RATES_HZ`; also the rate of integration.
+    side : int, optional
+        Hemisphere, 0 or 1: noise of its own, and the day of both.
 
     Raises
     ------
@@ -154,31 +212,44 @@ class DbsPatient:
     remaining: int | None = None
 
     def __init__(
-        self, model: PatientModel = PATIENTS["default"], *, seed: int = 0, fs_hz: int = 250
+        self,
+        model: PatientModel | None = None,
+        *,
+        seed: int = 0,
+        fs_hz: int = 250,
+        side: int = 0,
     ) -> None:
-        if fs_hz not in RATES_HZ:
-            raise ValueError(f"a patient is not sampled at {fs_hz} Hz; choose 250, 500 or 1000")
+        check_rate(fs_hz)
+        model = model or PatientModel()
         self.fs_hz = fs_hz
         step_s = 1.0 / fs_hz
+        background = Background.at(fs_hz)
         self._generator = BetaGenerator(
-            np.random.Generator(np.random.PCG64DXSM(seed)),
-            half_step_s=step_s / 2.0,
+            (seed, side),
+            Course(model.day, seed),
+            fs_hz=fs_hz,
             growth_per_s=model.growth_per_s,
             saturation_per_s=model.saturation_per_s,
             suppression_per_s=model.suppression_per_s,
             rise=-math.expm1(-step_s / _RECRUITMENT_RISE_S),
             fall=-math.expm1(-step_s / _RECRUITMENT_FALL_S),
+            overdrive_per_ma=model.overdrive_per_ma,
+            overdrive_from_ma=model.overdrive_from_ma,
             drift_sd=model.drift_sd_per_s,
-            drift_keep=math.exp(-step_s / model.drift_s),
+            drift_keep=math.exp(-1.0 / (_TICKS_PER_S * model.drift_s)),
             drive_sd=model.drive * math.sqrt(step_s / 2.0),
             # Stationary variance without drift, half of it in each component.
             start_sd=model.drive / math.sqrt(-4.0 * model.growth_per_s),
             rotation=cmath.exp(2j * math.pi * model.peak_hz * step_s),
-            pink_sd=model.pink_sd / math.sqrt(len(_PINK_CORNERS_HZ)),
-            pink_keep=[math.exp(-2.0 * math.pi * hz * step_s) for hz in _PINK_CORNERS_HZ],
+            pink_keep=background.keep,
+            pink_weight=model.pink_sd * background.weight,
+            pink_start=background.start,
             gain_uv=model.gain_uv,
             # White noise up to half the sampling rate.
             floor_uv=model.floor_uv_rt_hz * math.sqrt(fs_hz / 2.0),
+            band_turn=cmath.exp(math.pi * step_s * (2j * model.band_hz - model.band_width_hz)),
+            band_sd=model.band_uv / model.gain_uv,
+            symptoms=_constants(model, step_s),
         )
 
     @property
@@ -189,8 +260,33 @@ class DbsPatient:
         """
         return self._generator.envelope_uv
 
+    @property
+    def symptoms(self) -> Symptoms:
+        """How the patient is."""
+        generator = self._generator
+        return Symptoms(
+            generator.tone,
+            generator.tremor,
+            generator.dyskinesia,
+            generator.dyskinetic_s,
+            generator.tingling_s,
+        )
+
     def sense(
         self, amplitude_ua: NDArray[np.int32], width_us: int, period_us: int
     ) -> NDArray[np.float64]:
         """Let the patient live through one block of stimulation; see `Source.sense`."""
         return self._generator.advance(amplitude_ua, width_us, period_us)
+
+
+def _constants(model: PatientModel, step_s: float) -> dict[str, float]:
+    felt = model.side_effects
+    return {
+        # The mean square of a sine is half its squared amplitude.
+        "typical": 2.0 * (felt.tremor_uv / model.gain_uv) ** 2,
+        "tremor_keep": math.exp(-1.0 / felt.tremor_s),
+        "comfort_ma": felt.comfort_ma,
+        "adapt": -math.expm1(-step_s / felt.habit_s),
+        "rise_ma": felt.rise_ma,
+        "tingling_ma": felt.tingling_ma,
+    }

@@ -27,7 +27,7 @@ def test_therapy_switches_on_and_off_and_ends_with_the_output_off(
 ) -> None:
     prescription = stimloop.load_prescription(prescription_file())
     directory = stimloop.run_session(
-        prescription, "sim://dbs?seed=1", seconds=30, directory=tmp_path / "record"
+        prescription, "sim://dbs?seed=4", seconds=30, directory=tmp_path / "record"
     )
     record = stimloop.Record.open(directory)
     summary = stimloop.summarize(record)
