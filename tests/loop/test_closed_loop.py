@@ -25,9 +25,11 @@ STN = (
 def test_therapy_switches_on_and_off_and_ends_with_the_output_off(
     tmp_path: Path, prescription_file: Callable[..., Path]
 ) -> None:
-    prescription = stimloop.load_prescription(prescription_file())
+    prescription = stimloop.load_prescription(
+        prescription_file(("threshold_uv = 3.0", "threshold_uv = 1.6"))
+    )
     directory = stimloop.run_session(
-        prescription, "sim://dbs?seed=4", seconds=30, directory=tmp_path / "record"
+        prescription, "sim://dbs?seed=3", seconds=30, directory=tmp_path / "record"
     )
     record = stimloop.Record.open(directory)
     summary = stimloop.summarize(record)
