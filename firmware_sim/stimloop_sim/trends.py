@@ -7,19 +7,17 @@ are lost. The oldest gives way, and numbers run on.
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
 
 from stimloop_hw.framing import MAX_PAYLOAD
 from stimloop_hw.messages import Trends
+from stimloop_hw.trends import ROW
 
 PERIOD_US = 600_000_000
 KEPT = 60 * 144
 """Sixty days of ten minutes."""
-ROW = struct.Struct("<HIII")
-"""Boot u16; device time at the end, s, u32; mean level, nV, u32; mean amplitude, µA, u32."""
 ROWS = (MAX_PAYLOAD - 8 - Trends.layout.size) // ROW.size
 """Rows of one answer; 8 bytes are left for a tag."""
 

@@ -505,8 +505,7 @@ class GetTrends(Message):
 class Trends(Message):
     """Some rows from number `first` on, of `total` that there have ever been; none at the end.
 
-    A row is boot u16, device time at its end u32 (s), mean band level u32 (nV), mean amplitude
-    u32 (µA).
+    Rows are those of `stimloop_hw.trends`.
     """
 
     first: U32

@@ -108,31 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     _device(add(commands.status, json=True))
     _device(add(commands.stop), key="not needed, and not read: anybody may stop")
     _device(add(commands.impedance, json=True))
+    sub = add(commands.trends, json=True)
+    _device(sub)
+    sub.add_argument("--out", type=Path, metavar="FILE.csv", help="for all rows")
     add(commands.devices, json=True)
 
-    sub = add(commands.detect, json=True)
-    sub.add_argument(
-        "file", type=Path, nargs="?", metavar="FILE", help=".npy, .csv, BrainVision or EDF"
-    )
-    sub.add_argument("--rate", type=_positive, metavar="HZ", help="for .npy and .csv")
-    sub.add_argument("--channel", metavar="NAME", help="or A-B, their difference")
-    sub.add_argument("--gain", type=_positive, default=1.0, help="scales the file's values")
-    sub.add_argument("--band", type=_positive, nargs=2, default=(13.0, 35.0), metavar="HZ")
-    sub.add_argument("--order", type=int, default=2, choices=(1, 2, 3, 4))
-    sub.add_argument("--smooth-ms", type=_positive, default=50.0, metavar="MS")
-    sub.add_argument("--percentile", type=float, default=75.0, metavar="P")
-    sub.add_argument(
-        "--stimulation",
-        type=_positive,
-        metavar="HZ",
-        help="tells which of its harmonics sampling folds into the band",
-    )
-    sub.add_argument(
-        "--score", action="store_true", help="every detector on the virtual patient instead"
-    )
-    sub.add_argument("--seeds", type=_count, default=10, metavar="N", help="with --score")
-    sub.add_argument("--seconds", type=_seconds, default=300.0, help="with --score, per seed")
-    sub.add_argument("--out", type=Path, metavar="DIR", help="with --score, for its files")
+    _detect(add(commands.detect, json=True))
 
     sub = add(commands.replay, json=True)
     sub.add_argument("record", type=Path, metavar="RECORD")
@@ -164,6 +145,31 @@ def _device(
         help="/dev/ttyACM0, socket://HOST:PORT, sim://dbs?patient=NAME&seed=N, …",
     )
     sub.add_argument("--key", type=Path, metavar="FILE", help=key)
+
+
+def _detect(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE", help=".npy, .csv, BrainVision or EDF"
+    )
+    sub.add_argument("--rate", type=_positive, metavar="HZ", help="for .npy and .csv")
+    sub.add_argument("--channel", metavar="NAME", help="or A-B, their difference")
+    sub.add_argument("--gain", type=_positive, default=1.0, help="scales the file's values")
+    sub.add_argument("--band", type=_positive, nargs=2, default=(13.0, 35.0), metavar="HZ")
+    sub.add_argument("--order", type=int, default=2, choices=(1, 2, 3, 4))
+    sub.add_argument("--smooth-ms", type=_positive, default=50.0, metavar="MS")
+    sub.add_argument("--percentile", type=float, default=75.0, metavar="P")
+    sub.add_argument(
+        "--stimulation",
+        type=_positive,
+        metavar="HZ",
+        help="tells which of its harmonics sampling folds into the band",
+    )
+    sub.add_argument(
+        "--score", action="store_true", help="every detector on the virtual patient instead"
+    )
+    sub.add_argument("--seeds", type=_count, default=10, metavar="N", help="with --score")
+    sub.add_argument("--seconds", type=_seconds, default=300.0, help="with --score, per seed")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="with --score, for its files")
 
 
 def _positive(text: str) -> float:

@@ -115,6 +115,21 @@ def impedance(options: argparse.Namespace) -> int:
     return DONE
 
 
+def trends(options: argparse.Namespace) -> int:
+    """Ten-minute means of a device's last sixty days."""
+    from stimloop.trends import read_trends, write_csv
+    from stimloop_hw.keys import find_key
+
+    values = read_trends(options.device, find_key(options.key))
+    if options.out:
+        write_csv(options.out, values["rows"])
+    if options.json:
+        console.print_json(values)
+    else:
+        console.print_trends(values)
+    return DONE
+
+
 def devices(options: argparse.Namespace) -> int:
     """Ports, profiles and drivers."""
     from stimloop.devices import available

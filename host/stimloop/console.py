@@ -159,6 +159,30 @@ def _impedance(pair: Mapping[str, Any]) -> str:
     return f"{pair['resistance_ohm']} / {pair['capacitance_nf'] / 1000:.2f}"
 
 
+SHOWN_TRENDS = 24
+"""Rows that fit a screen: the latest four hours."""
+
+
+def print_trends(values: Mapping[str, Any]) -> None:
+    """Print the latest trends of a device."""
+    rows = values["rows"]
+    if not rows:
+        print("no trends yet; a device has the first one after ten minutes")
+        return
+    left_out = len(rows) - len(rows[-SHOWN_TRENDS:])
+    table = Table(title=f"Ten-minute means, {left_out} rows before these", title_justify="left")
+    for words in ("start", r"end \[h]", r"band \[µV]", r"amplitude \[mA]"):
+        table.add_column(words, justify="right")
+    for row in rows[-SHOWN_TRENDS:]:
+        table.add_row(
+            str(row["boot"]),
+            f"{row['end_s'] / 3600:.2f}",
+            f"{row['level_uv']:.2f}",
+            f"{row['amplitude_ma']:.2f}",
+        )
+    Console().print(table)
+
+
 def print_pairs(values: Mapping[str, Any]) -> None:
     """Print names and values, a line each."""
     width = max(len(name) for name in values)

@@ -61,6 +61,23 @@ def test_no_order_comes_a_nanoampere_early() -> None:
     assert [admitted(governor, 3000) for _ in range(4)] == [0, 0, 0, 100]
 
 
+def test_no_order_falls_a_nanoampere_early() -> None:
+    governor = Governor(replace(PROGRAM, slew_down_ua_s=33_333), LIMITS, 1000)
+    governor.rebase(1000)
+    # 33.333 µA a tick, quantised down to steps of 100 µA.
+    assert [admitted(governor, 0) for _ in range(4)] == [900, 900, 900, 800]
+    exact = Governor(replace(PROGRAM, slew_down_ua_s=100_000), LIMITS, 1000)
+    exact.rebase(1000)
+    assert [admitted(exact, 0) for _ in range(3)] == [900, 800, 700]
+
+
+def test_an_order_on_the_way_down_is_an_integer_whatever_the_slew() -> None:
+    governor = Governor(replace(PROGRAM, slew_down_ua_s=1), FINE, 20_500)
+    governor.rebase(1000)
+    order = governor.admit(Setting(0, PROGRAM.period_min_us), Quality.OK)
+    assert type(order.amplitude_ua) is int
+
+
 def test_a_rebased_governor_goes_on_from_exactly_there() -> None:
     governor = Governor(replace(PROGRAM, slew_ua_s=99_000), LIMITS, 1000)
     governor.rebase(1000)
@@ -100,6 +117,22 @@ def test_charge_and_density_on_their_limits_pass_and_a_step_more_does_not() -> N
     assert type(breach.detail) is int
     breach = check_program(DENSE, over)
     assert breach == Breach(Refusal.CHARGE_DENSITY, 30_010)
+
+
+def test_the_self_test_takes_the_smallest_limits_that_there_are_and_no_zeros() -> None:
+    row = replace(DBS.lead[0], shannon_nc=1)
+    least = replace(DBS, density_max_nc_cm2=1, lease_max_ms=1, lead=(row,))
+    assert limits.check_table(least)
+    assert not limits.check_table(replace(least, density_max_nc_cm2=0))
+    assert not limits.check_table(replace(least, lease_max_ms=0))
+    assert not limits.check_table(replace(least, lead=(replace(row, shannon_nc=0),)))
+
+
+def test_the_self_test_allows_shannons_limit_itself_and_a_nanocoulomb_more_is_a_fault() -> None:
+    # Q² = 0.562341 A has this solution in integers.
+    row = replace(DBS.lead[0], area_um2=56_234_100_000_000, shannon_nc=5_623_410)
+    assert limits.check_table(replace(DBS, lead=(row,)))
+    assert not limits.check_table(replace(DBS, lead=(replace(row, shannon_nc=5_623_411),)))
 
 
 def test_a_refused_density_is_told_exactly() -> None:

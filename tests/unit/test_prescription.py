@@ -17,6 +17,7 @@ from tests.peer import power_on
 from stimloop import prescription, tables
 from stimloop.errors import PrescriptionError
 from stimloop.gate import nearest_period_us
+from stimloop.quantities import Table
 from stimloop_dsp import CONTROLLERS
 from stimloop_hw.program import CASE, PASSIVE, Mode, Parameter, Program
 from stimloop_hw.ranges import Bounding, Contact, Run, Shape, pack_rows
@@ -460,9 +461,13 @@ WITHOUT_UNIT = {"order", "channel", "percentile", "lower_percentile", "seconds"}
 
 
 def test_every_number_of_a_prescription_says_its_unit() -> None:
+    of_prescription: list[type[Table]] = [
+        *(tables.Stimulation, tables.Detector, tables.Capture),
+        *tables.CONTROLLERS,
+    ]
     numbers = {
         key
-        for table in (tables.Stimulation, tables.Detector, tables.Capture, *tables.CONTROLLERS)
+        for table in of_prescription
         for key, field in table.model_fields.items()
         if re.search(r"\b(int|float)\b", str(field.annotation))
     }

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from tests.peer import DBS, Hand, Silence
 
+from stimloop import cli
+from stimloop.trends import COLUMNS, read_trends
+from stimloop_hw import WrongPeer
 from stimloop_hw.messages import Event, GetTrends, Trends
+from stimloop_hw.trends import ROW
 from stimloop_hw.vocabulary import EventCode
 from stimloop_sim.board import Board
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.sensing import FrontEnd
-from stimloop_sim.trends import KEPT, PERIOD_US, ROW, ROWS, TrendMemory, TrendRecorder
+from stimloop_sim.trends import KEPT, PERIOD_US, ROWS, TrendMemory, TrendRecorder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOOK_US = 100_000
 
@@ -141,3 +151,82 @@ def test_where_nothing_was_sensed_there_is_no_level() -> None:
     front_end.convert(np.zeros(5, np.int32), 60, 10_000, stimulated=False)
     assert front_end.follow() > 0
     assert front_end.follow() == 0
+
+
+# On the host ---------------------------------------------
+
+
+def keep(monkeypatch: pytest.MonkeyPatch, memory: TrendMemory) -> None:
+    """Let every simulated device have kept this."""
+    read = memory.read
+    monkeypatch.setattr(TrendMemory, "read", lambda _, first: read(first))
+
+
+@pytest.mark.parametrize("count", [0, 1, ROWS, 2 * ROWS + 3])
+def test_the_host_reads_every_row_that_a_device_keeps(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    keep(monkeypatch, filled(count))
+    values = read_trends("sim://dbs")
+    assert values["forgotten"] == 0
+    assert [row["level_uv"] for row in values["rows"]] == [
+        k / 1000 for k in range(1, count + 1)
+    ]
+    assert all(tuple(row) == COLUMNS for row in values["rows"])
+
+
+def test_the_host_says_how_many_rows_have_given_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = filled(KEPT + 5)
+    keep(monkeypatch, memory)
+    values = read_trends("sim://dbs")
+    assert values["forgotten"] == 5
+    assert len(values["rows"]) == KEPT
+
+
+def test_rows_that_give_way_while_they_are_read_leave_no_hole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory = filled(3 * ROWS)
+    read = memory.read
+
+    def forgetful(_: TrendMemory, first: int) -> Trends:
+        answer = read(first)
+        if first == 0:
+            for _row in range(2 * ROWS):
+                memory.rows.popleft()
+        return answer
+
+    monkeypatch.setattr(TrendMemory, "read", forgetful)
+    values = read_trends("sim://dbs")
+    assert values["forgotten"] == 2 * ROWS
+    assert [row["end_s"] for row in values["rows"]] == [
+        600 * number for number in range(2 * ROWS + 1, 3 * ROWS + 1)
+    ]
+
+
+def test_trends_that_are_no_rows_are_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(TrendMemory, "read", lambda *_: Trends(0, 1, b"half"))
+    with pytest.raises(WrongPeer, match="the trends of sim://dbs cannot be read: 4 bytes"):
+        read_trends("sim://dbs")
+
+
+def test_the_trends_of_a_device_are_shown_and_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["trends", "--device", "sim://dbs"]) == 0
+    assert "no trends yet" in capsys.readouterr().out
+    keep(monkeypatch, filled(30))
+    out = tmp_path / "trends.csv"
+    asked = ["trends", "--device", "sim://dbs", "--out", str(out)]
+    assert cli.main(asked) == 0
+    assert "6 rows before these" in capsys.readouterr().out
+    with out.open(encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    assert len(written) == 30
+    assert written[-1] == {
+        "boot": "1", "end_s": "18000", "level_uv": "0.03", "amplitude_ma": "0.06",
+    }  # fmt: skip
+    assert cli.main(asked) == 1
+    assert "File exists" in capsys.readouterr().err
