@@ -17,7 +17,6 @@ from tests.peer import power_on
 from stimloop import prescription, tables
 from stimloop.errors import PrescriptionError
 from stimloop.gate import nearest_period_us
-from stimloop.quantities import Table
 from stimloop_dsp import CONTROLLERS
 from stimloop_hw.program import CASE, PASSIVE, Mode, Parameter, Program
 from stimloop_hw.ranges import Bounding, Contact, Run, Shape, pack_rows
@@ -26,6 +25,7 @@ from stimloop_sim.limits import check_program
 from stimloop_sim.profile import Profile
 
 if TYPE_CHECKING:
+    from stimloop.quantities import Table
     from stimloop_hw.messages import Limits
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
