@@ -17,6 +17,7 @@ class Bound(IntEnum):
     HELD = 4
     SIGNAL_LOST = 5
     CAPTURE = 6
+    CHATTER = 7
 
 
 @dataclass(frozen=True, slots=True)
