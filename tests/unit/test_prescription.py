@@ -25,7 +25,6 @@ from stimloop_sim.limits import check_program
 from stimloop_sim.profile import Profile
 
 if TYPE_CHECKING:
-    from stimloop.quantities import Table
     from stimloop_hw.messages import Limits
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
@@ -468,13 +467,9 @@ def test_a_device_is_named_as_status_names_it_or_not_at_all(written: str) -> Non
 
 
 def test_every_number_of_a_prescription_says_its_unit() -> None:
-    of_prescription: list[type[Table]] = [
-        *(tables.Stimulation, tables.Detector, tables.Capture),
-        *tables.CONTROLLERS,
-    ]
     numbers = {
         key
-        for table in of_prescription
+        for table in prescription._TABLES.values()
         for key, field in table.model_fields.items()
         if re.search(r"\b(int|float)\b", str(field.annotation))
     }
