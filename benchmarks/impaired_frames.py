@@ -272,7 +272,7 @@ class Host:
     def _begin(self) -> None:
         link, entries = self._link, self._program.entries()
         self._number += 1
-        staged = link.request(Stage(self._number & 0xFFFF, entries), Staged)
+        staged = link.request(Stage(self._number & 0xFFFF, 0, 1, entries), Staged)
         order = Commit(self._number & 0xFFFF, staged.staged_crc)
         link.request(order, Committed, link.t_us + 200_000)
         link.start(staged.staged_crc, 2000)

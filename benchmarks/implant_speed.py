@@ -50,7 +50,7 @@ def run(tissue: str, fs_hz: int, seconds: float) -> float:
         front_end = bench.firmware.front_end
         link.hello()
         link.stream(1, fs_hz, front_end.block)
-        crc = link.request(Stage(1, PROGRAM.entries()), Staged).staged_crc
+        crc = link.request(Stage(1, 0, 1, PROGRAM.entries()), Staged).staged_crc
         link.request(Commit(1, crc), Committed, link.t_us + LATEST_US)
         link.start(crc, LEASE_MS)
         for sp in (1, 2, 3):

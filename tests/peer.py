@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from stimloop_hw.framing import Deframer, Flag, Frame
 from stimloop_hw.keys import DEVELOPMENT_KEY
+from stimloop_hw.loop import (
+    EmbeddedController,
+    EmbeddedDetector,
+    Loop,
+    LoopParameter,
+    Smoothing,
+)
 from stimloop_hw.messages import (
     MESSAGES,
     TABLE_CRC,
+    AloneRequest,
     Arm,
+    ArmAlone,
     ArmChallenge,
     ArmRequest,
     Auth,
@@ -27,6 +37,7 @@ from stimloop_hw.messages import (
     Stage,
     Staged,
     Start,
+    StartAlone,
     Status,
     Stop,
     Stopped,
@@ -57,6 +68,26 @@ PROGRAM = Program(
     cathodes=0b0010,
     anodes=CASE,
 )
+ON_OFF: dict[int, int] = {
+    LoopParameter.DETECTOR: EmbeddedDetector.BETA,
+    LoopParameter.CONTROLLER: EmbeddedController.ON_OFF,
+    LoopParameter.SENSE_CHANNEL: 0,
+    LoopParameter.SATURATION_UV: 4999,
+    LoopParameter.BAND_LOW_MHZ: 15_000,
+    LoopParameter.BAND_HIGH_MHZ: 21_000,
+    LoopParameter.BAND_ORDER: 2,
+    LoopParameter.SMOOTHING: Smoothing.MOVING_AVERAGE,
+    LoopParameter.SMOOTH_MS: 400,
+    LoopParameter.THRESHOLD_NV: 3_000,
+    LoopParameter.RELEASE_NV: 3_000,
+    LoopParameter.ONSET_MS: 0,
+    LoopParameter.TERMINATION_MS: 0,
+    LoopParameter.BLANKING_MS: 0,
+    LoopParameter.RAMP_UP_MS: 250,
+    LoopParameter.RAMP_DOWN_MS: 250,
+}
+ADAPTIVE = replace(PROGRAM, period_min_us=7690, period_max_us=7690, loop=Loop.of(ON_OFF))
+"""A program whose loop closes on the device."""
 NONCE = bytes(range(16))
 _OPEN = Seal(b"")
 
@@ -237,6 +268,17 @@ class Hand:
         challenge = self.ask(ArmRequest(program_crc), ArmChallenge)
         return self.ask(Arm(program_crc, challenge.nonce), Status)
 
+    def arm_alone(self, program_crc: int) -> Status:
+        """The same for a therapy that no host leads."""
+        challenge = self.ask(AloneRequest(program_crc), ArmChallenge)
+        return self.ask(ArmAlone(program_crc, challenge.nonce), Status)
+
+    def begin_alone(self, program: Program) -> None:
+        """The whole way from IDLE to ALONE."""
+        self.configure(program)
+        self.arm_alone(program.crc())
+        self.ask(StartAlone(program.crc()), Status)
+
     def begin(self, program: Program = PROGRAM, lease_ms: int = LEASE_MS) -> None:
         """The whole way from IDLE to STIMULATING."""
         self.configure(program)
@@ -245,8 +287,10 @@ class Hand:
 
     def configure(self, program: Program = PROGRAM) -> None:
         """Stage and commit."""
-        staged = self.ask(Stage(1, program.entries()), Staged)
-        self.ask(Commit(1, staged.staged_crc), Committed)
+        parts = list(program.parts())
+        for part, entries in enumerate(parts):
+            self.ask(Stage(1, part, len(parts), entries), Staged)
+        self.ask(Commit(1, program.crc()), Committed)
 
     def setpoint(
         self, amplitude_ua: int, period_us: int = 10_000, at_us: int = 0

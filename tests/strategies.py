@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_type_hints
 
 from hypothesis import strategies as st
 
+from stimloop_hw.loop import Loop, LoopParameter
 from stimloop_hw.messages import MESSAGES, Message
 from stimloop_hw.program import CASE, PASSIVE, Mode, Program
 from stimloop_hw.seal import MAX_SIGNED_PAYLOAD
@@ -186,3 +187,19 @@ def programs(draw: st.DrawFn, profile: Profile) -> Program:
         period_max_us=period_max_us,
     )
     return _course(draw, p, program)
+
+
+def _loop_values(draw: st.DrawFn, loop: dict[int, int]) -> dict[int, int]:
+    """Each value as it is, at an edge of 32 bits, or near what it was."""
+    wild = st.sampled_from([-(2**31), -1, 0, 1, 2**31 - 1])
+    near = {number: st.integers(value - 3, value + 3) for number, value in loop.items()}
+    return {n: draw(st.just(value) | near[n] | wild) for n, value in loop.items()}
+
+
+@st.composite
+def loops(draw: st.DrawFn, loop: Loop) -> Loop:
+    """Loops of the same kinds as this one, allowed or not."""
+    kinds = {LoopParameter.DETECTOR, LoopParameter.CONTROLLER}
+    values = {number.value: value for number, value in loop.values}
+    rest = {number: value for number, value in values.items() if number not in kinds}
+    return Loop.of({**values, **_loop_values(draw, rest)})

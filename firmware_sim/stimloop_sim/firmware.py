@@ -39,6 +39,7 @@ from stimloop_sim.board import Board
 from stimloop_sim.datasheet import describe_limits
 from stimloop_sim.impedance import Meter, condition
 from stimloop_sim.limits import Breach
+from stimloop_sim.loop_limits import Sensing
 from stimloop_sim.orders import Orders, Outcome
 from stimloop_sim.outbox import Priority
 from stimloop_sim.store import Store
@@ -107,7 +108,13 @@ class Firmware:
         self.front_end = front_end
         self.tissue = tissue or Tissue(TissueModel.named("default"), profile.output)
         self._board = board = board or Board()
-        self.therapy = Therapy(profile, self.tissue, store=Store(board.cells))
+        sensing = Sensing(
+            front_end.source.fs_hz,
+            len(front_end.source.channels),
+            front_end.block,
+            profile.sense_range_uv,
+        )
+        self.therapy = Therapy(profile, self.tissue, store=Store(board.cells), sensing=sensing)
         self.battery = Battery(profile.battery, board)
         self.magnet = False
         self.telemetry = Telemetry(self, key, table_crc, signed=signed)
@@ -166,21 +173,21 @@ class Firmware:
             effect = pulses.advance(self.now_us, sample_us, count)
             for channel in self.front_end.evoked:
                 channel.follow(self.now_us, self.now_us + count * sample_us, first, pulses)
-            sensed = self.front_end.convert(
+            whole = self.front_end.convert(
                 effect, pulses.width_us, pulses.period_us, stimulated=pulses.acting
             )
             self.now_us += count * sample_us
             samples -= count
             self.drain(count * sample_us)
-            if sensed is not None:
-                self.telemetry.tell(Priority.STREAM, self._flagged(sensed), sensed.n)
-            for channel in self.front_end.evoked:
-                for sweep in channel.completed(self.now_us):
-                    self.telemetry.tell(Priority.STREAM, self._flagged(sweep), sweep.n)
             self.therapy.watch(self.now_us)
             if self.now_us >= due_us:
                 self.therapy.expire(self.now_us)
                 self.tissue.grow(self.now_us)
+            if whole:
+                self._take_block()
+            for channel in self.front_end.evoked:
+                for sweep in channel.completed(self.now_us):
+                    self.telemetry.tell(Priority.STREAM, self._flagged(sweep), sweep.n)
             self.report()
 
     def samples_to_frame(self) -> int:
@@ -190,6 +197,17 @@ class Firmware:
             left_us = channel.due_us(self.therapy.pulses) - self.now_us
             count = min(count, max(1, -(-left_us // self.front_end.sample_us)))
         return count
+
+    def _take_block(self) -> None:
+        """A control tick: what the device decides by itself, and what it tells of it."""
+        loop, front_end = self.therapy.loop, self.front_end
+        if loop is not None:
+            decided = loop.tick(self.therapy, self.now_us, front_end.tapped(loop.channel))
+            if front_end.sampling:
+                self.telemetry.tell(Priority.STREAM, decided)
+        if front_end.sampling:
+            sensed = front_end.streamed()
+            self.telemetry.tell(Priority.STREAM, self._flagged(sensed), sensed.n)
 
     def _flagged(self, sensed: _Streamed) -> _Streamed:
         """Say with the block itself that some before it had to give way."""
@@ -205,7 +223,7 @@ class Firmware:
             elapsed_us,
             self.therapy.pulses.delivered_pc,
             streaming=self.front_end.streaming,
-            sensing=self._senses,
+            sensing=self._senses or self.therapy.loop is not None,
         )
 
     @property
@@ -224,6 +242,8 @@ class Firmware:
         self.raise_event(EventCode.SUPPLY, stage)
         if stage == Supply.NO_STREAM:
             self.front_end.halt()
+        elif stage == Supply.NO_ADAPTIVE:
+            self.therapy.end_loop(self.now_us)
         elif stage == Supply.EOS:
             self.therapy.stop(self.now_us, StopMode.RAMP)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from stimloop_hw.impedance import unpack
 from stimloop_hw.messages import (
     Abort,
+    AloneRequest,
     Arm,
+    ArmAlone,
     ArmChallenge,
     ArmRequest,
     ClearFault,
@@ -29,15 +32,18 @@ from stimloop_hw.messages import (
     Stage,
     Staged,
     Start,
+    StartAlone,
     Status,
     StreamConfig,
     Trigger,
 )
-from stimloop_hw.program import ENTRY, Parameter, Program
 from stimloop_hw.vocabulary import Lead, Refusal, Supply
 from stimloop_sim.limits import Breach
+from stimloop_sim.staging import Parts, parse
+from stimloop_sim.states import Event
 
 if TYPE_CHECKING:
+    from stimloop_hw.program import Program
     from stimloop_sim.battery import Battery
     from stimloop_sim.impedance import Meter
     from stimloop_sim.sensing import FrontEnd
@@ -81,11 +87,13 @@ class Orders:
         self._meter = meter
         self._battery = battery
         self._trends = trends
+        self._parts = Parts()
         self._staged: tuple[int, Program] | None = None
-        self._challenge: tuple[int, int] | None = None  # its number, and until when
+        self._challenge: tuple[Event, int, int] | None = None  # what for, number, until when
 
     def forget(self) -> None:
         """A new controller begins: what the old one prepared is void, what it started ends."""
+        self._parts = Parts()
         self._staged = None
         self._challenge = None
         self._therapy.abandon()
@@ -121,7 +129,9 @@ class Orders:
             case Stage():
                 return self._stage(order)
             case ArmRequest():
-                return self._challenge_arm(order, now_us)
+                return self._challenge_arm(Event.ARM, order.program_crc, now_us)
+            case AloneRequest():
+                return self._challenge_arm(Event.ARM_ALONE, order.program_crc, now_us)
             case Commit():
                 return self._commit(order, now_us)
             case Impedance():
@@ -140,7 +150,7 @@ class Orders:
                 return self._trends.read(order.first)
 
     def _measure(self, contact: int, now_us: int) -> Outcome:
-        outcome = self._therapy.check_measure() or self._meter.measure(contact, now_us)
+        outcome = self._therapy.check(Event.MEASURE) or self._meter.measure(contact, now_us)
         if isinstance(outcome, ImpedanceResult):
             *_, to_case = unpack(outcome.pairs)
             ohm = 0 if to_case.lead & Lead.OPEN else to_case.resistance_ohm
@@ -151,14 +161,20 @@ class Orders:
         breach: Breach | None
         match order:
             case Arm():
-                breach = self._arm(order, now_us)
+                breach = self._arm(Event.ARM, order, now_us)
+            case ArmAlone():
+                breach = self._arm(Event.ARM_ALONE, order, now_us)
             case Abort():
                 breach = self._abort(order)
             case ClearFault():
                 breach = self._therapy.clear_fault(order.faults)
             case Start():
-                breach = self._battery.check(Supply.EOS) or self._therapy.start(
+                breach = self._check_start() or self._therapy.start(
                     now_us, order.program_crc, order.lease_ms
+                )
+            case StartAlone():
+                breach = self._check_start() or self._therapy.start_alone(
+                    now_us, order.program_crc
                 )
             case Trigger(channel=0):
                 at_us = _whole(order.at_us, now_us)
@@ -178,21 +194,29 @@ class Orders:
         rises = order.amplitude_ua > pulses.target_ua or order.period_us < pulses.period_us
         return self._battery.check(Supply.NO_ADAPTIVE) if rises else None
 
-    def _challenge_arm(self, order: ArmRequest, now_us: int) -> Outcome:
+    def _check_start(self) -> Breach | None:
+        """Whether the battery bears the therapy: one that adapts needs more of it."""
+        program = self._therapy.program
+        adapts = program is not None and program.loop
+        return self._battery.check(Supply.NO_ADAPTIVE if adapts else Supply.EOS)
+
+    def _challenge_arm(self, event: Event, program_crc: int, now_us: int) -> Outcome:
         self._challenge = None
-        breach = self._therapy.check_arm(order.program_crc)
+        breach = self._therapy.check_arm(program_crc, event)
         if breach is not None:
             return breach
         nonce = int.from_bytes(os.urandom(4), "little")
-        self._challenge = (nonce, now_us + CHALLENGE_US)
+        self._challenge = (event, nonce, now_us + CHALLENGE_US)
         return ArmChallenge(nonce)
 
-    def _arm(self, order: Arm, now_us: int) -> Breach | None:
-        """A challenge is good once, and for a while."""
+    def _arm(self, event: Event, order: Arm | ArmAlone, now_us: int) -> Breach | None:
+        """A challenge is good once, for a while, and for what it was asked for."""
         challenge, self._challenge = self._challenge, None
-        if challenge is None or challenge[0] != order.nonce or now_us > challenge[1]:
+        if challenge is None or challenge[:2] != (event, order.nonce):
             return Breach(Refusal.CHALLENGE, 0)
-        return self._therapy.arm(now_us, order.program_crc)
+        if now_us > challenge[2]:
+            return Breach(Refusal.CHALLENGE, 0)
+        return self._therapy.arm(now_us, order.program_crc, event)
 
     def _abort(self, order: Abort) -> Breach | None:
         if self._staged is None or self._staged[0] != order.txn:
@@ -201,22 +225,26 @@ class Orders:
         return None
 
     def _stage(self, order: Stage) -> Outcome:
-        if len(order.entries) % ENTRY.size:
-            return Breach(Refusal.MALFORMED, len(order.entries))
-        values: dict[Parameter, int] = {}
-        for number, channel, value in ENTRY.iter_unpack(order.entries):
-            if number not in Parameter.__members__.values() or channel:
-                return Breach(Refusal.UNKNOWN, number)
-            values[Parameter(number)] = value
-        for parameter in Parameter:
-            if parameter not in values:
-                return Breach(Refusal.MISSING, parameter)
-        program = Program.of(values)
-        breach = self._therapy.check_stage(program)
+        """Take the next part; with the last one the program is whole, and judged."""
+        breach = self._therapy.check(Event.STAGE)
         if breach is not None:
             return breach
-        self._staged = (order.txn, program)
-        return Staged(order.txn, program.crc(), program.entries())
+        self._staged = None
+        breach = self._parts.take(order)
+        if breach is not None:
+            self._parts = Parts()
+            return breach
+        entries = self._parts.entries
+        if order.part == order.parts - 1:
+            self._parts = Parts()
+            program = parse(entries)
+            if isinstance(program, Breach):
+                return program
+            breach = self._therapy.check_program(program)
+            if breach is not None:
+                return breach
+            self._staged = (order.txn, program)
+        return Staged(order.txn, order.part, order.parts, crc32(entries), order.entries)
 
     def _commit(self, order: Commit, now_us: int) -> Outcome:
         if self._staged is None or self._staged[0] != order.txn:

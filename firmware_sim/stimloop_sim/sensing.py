@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from stimloop_sim.source import Source
 
 _FIRST = [0]
+# Plain ints: an operation on an IntFlag costs as much as a tag.
+_SATURATED, _STIM = SensedFlag.SATURATED.value, SensedFlag.STIM.value
 
 
 class FrontEnd:
@@ -35,7 +37,7 @@ class FrontEnd:
     range_uv : int
         Clips beyond ± this, µV.
     block : int
-        Samples of a stream block.
+        Samples of a block.
     evoked : sequence of EvokedFrontEnd
         Channels that listen after pulses; none if not given.
 
@@ -76,9 +78,8 @@ class FrontEnd:
         self.streaming = self.sampling = False
         self._range_nv = range_uv * 1000.0
         self._columns: list[int] = []
-        self._pending: list[npt.NDArray[np.int32]] = []
-        self._pending_count = 0
-        self._flags = 0
+        self._gathered: list[npt.NDArray[np.float64]] = []  # of the block in the making
+        self._acting = False
         self._band = BetaDetector(source.fs_hz, on_uv=1.0)
         self._unseen: list[npt.NDArray[np.float64]] = []  # by the band's detector
         self._followed = 0
@@ -100,22 +101,15 @@ class FrontEnd:
             return Breach(Refusal.OUTSIDE_ENVELOPE, self.source.fs_hz)
         if config.block != self.block:
             return Breach(Refusal.OUTSIDE_ENVELOPE, self.block)
-        self._forget()
         self._columns = [k for k in range(count) if config.mask >> k & 1]
         self.streaming = self.sampling = True
         return None
 
     def halt(self) -> None:
-        """End every stream, and forget the blocks that were being gathered."""
+        """End every stream."""
         self.streaming = self.sampling = False
-        self._forget()
         for channel in self.evoked:
             channel.halt()
-
-    def _forget(self) -> None:
-        self._pending.clear()
-        self._pending_count = 0
-        self._flags = 0
 
     def reset(self) -> None:
         """Start anew with the device: no stream, the first sample is number 0."""
@@ -138,7 +132,7 @@ class FrontEnd:
 
     def samples_to_block(self) -> int:
         """How many samples complete the block that is being gathered."""
-        return self.block - self._pending_count
+        return self.block - self.index % self.block
 
     def convert(
         self,
@@ -147,10 +141,11 @@ class FrontEnd:
         period_us: int,
         *,
         stimulated: bool,
-    ) -> Sensed | None:
-        """Sense while these pulses are delivered; give the block that this completes.
+    ) -> bool:
+        """Sense while these pulses are delivered; whether this completes a block.
 
-        At most `samples_to_block` samples are taken at a time.
+        At most `samples_to_block` samples are taken at a time. Blocks lie on a grid of their
+        own, whoever listens: the host and a loop on the device see the same ones.
 
         Parameters
         ----------
@@ -159,31 +154,43 @@ class FrontEnd:
         width_us, period_us : int
         stimulated : bool
             Whether any of the amplitudes is not zero.
-
-        Returns
-        -------
-        Sensed or None
         """
         remaining = self.source.remaining
         if remaining is not None:
             amplitude_ua = amplitude_ua[:remaining]
         count = len(amplitude_ua)
         if not count:
-            return None
+            return False
         sensed_uv = self.source.sense(amplitude_ua, width_us, period_us)
         self.ended = remaining == count
+        if not self.index % self.block:
+            self._gathered.clear()
+            self._acting = False
         self._unseen.append(sensed_uv)
+        self._gathered.append(sensed_uv)
+        self._acting |= stimulated
         self.index += count
-        if not self.sampling:
-            return None
-        samples, saturated = quantise(sensed_uv, self._columns, self._range_nv)
-        if saturated:
-            self._flags |= SensedFlag.SATURATED.value
-        if stimulated:
-            self._flags |= SensedFlag.STIM.value
-        self._pending.append(samples)
-        self._pending_count += count
-        return self._gathered() if self._pending_count == self.block or self.ended else None
+        return not self.index % self.block or self.ended
+
+    def streamed(self) -> Sensed:
+        """The block just completed, of the channels that are streamed."""
+        return self._converted(self._columns)
+
+    def tapped(self, channel: int) -> Sensed:
+        """The same block of one channel, for a loop on the device."""
+        return self._converted([channel])
+
+    def _converted(self, columns: list[int]) -> Sensed:
+        parts = self._gathered
+        sensed_uv = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        samples, saturated = quantise(sensed_uv, columns, self._range_nv)
+        return Sensed(
+            (self.index - len(samples)) & 0xFFFFFFFF,
+            len(columns),
+            len(samples),
+            _SATURATED * saturated | _STIM * self._acting,
+            samples.tobytes(),
+        )
 
     def follow(self) -> int:
         """Level of beta (13 to 35 Hz) in the first channel, rectified and smoothed, nV.
@@ -198,17 +205,3 @@ class FrontEnd:
         level_uv = self._band.push(first_nv, self._followed, 0).level
         self._followed += len(first_nv)
         return 0 if isnan(level_uv) else round(level_uv * 1000.0)
-
-    def _gathered(self) -> Sensed:
-        frames = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending)
-        block = Sensed(
-            (self.index - self._pending_count) & 0xFFFFFFFF,
-            len(self._columns),
-            self._pending_count,
-            self._flags,
-            frames.tobytes(),
-        )
-        self._pending.clear()
-        self._pending_count = 0
-        self._flags = 0
-        return block

@@ -26,6 +26,8 @@ class Event(IntEnum):
     ARM = auto()
     ARM_EXPIRED = auto()
     START = auto()
+    ARM_ALONE = auto()
+    START_ALONE = auto()
     SETPOINT = auto()
     TRIGGER = auto()
     HEARTBEAT = auto()
@@ -62,6 +64,7 @@ _ALLOWED: Mapping[State, Mapping[Event, State]] = {
         _E.STAGE: _S.CONFIGURED,
         _E.COMMIT: _S.CONFIGURED,
         _E.ARM: _S.ARMED,
+        _E.ARM_ALONE: _S.ARMED_ALONE,
         _E.HEARTBEAT: _S.CONFIGURED,
         _E.MEASURE: _S.CONFIGURED,
         _E.STOP: _S.IDLE,
@@ -74,6 +77,22 @@ _ALLOWED: Mapping[State, Mapping[Event, State]] = {
         _E.HEARTBEAT: _S.ARMED,
         _E.STOP: _S.IDLE,
         _E.STOP_RAMP: _S.IDLE,
+        _E.LIMIT_BREACHED: _S.FAULT,
+    },
+    # A therapy that no host leads is armed and started by orders of its own, and by no other.
+    _S.ARMED_ALONE: {
+        _E.START_ALONE: _S.ALONE,
+        _E.ARM_EXPIRED: _S.CONFIGURED,
+        _E.HEARTBEAT: _S.ARMED_ALONE,
+        _E.STOP: _S.IDLE,
+        _E.STOP_RAMP: _S.IDLE,
+        _E.LIMIT_BREACHED: _S.FAULT,
+    },
+    # Nobody's silence ends it and nobody's setpoint moves it; a heartbeat is heard, no more.
+    _S.ALONE: {
+        _E.HEARTBEAT: _S.ALONE,
+        _E.STOP: _S.IDLE,
+        _E.STOP_RAMP: _S.RAMPING_DOWN,
         _E.LIMIT_BREACHED: _S.FAULT,
     },
     _S.STIMULATING: {
@@ -132,7 +151,10 @@ TRANSITIONS: Mapping[tuple[State, Event], State | Refusal] = {
 LEASED = frozenset({State.STIMULATING, State.HOLD, State.FALLBACK})
 """States in which the output lives on a lease."""
 
-DELIVERING = LEASED | {State.RAMPING_DOWN}
+STEERED = frozenset({State.STIMULATING, State.HOLD, State.ALONE})
+"""States in which a loop on the device moves the output."""
+
+DELIVERING = LEASED | {State.ALONE, State.RAMPING_DOWN}
 """States in which pulses may leave the device; in all others the output is zero."""
 
 

@@ -12,8 +12,10 @@ from stimloop_hw.program import Mode, Parameter, Program
 from stimloop_hw.vocabulary import Fault, Refusal, State, StopMode
 from stimloop_sim import limits
 from stimloop_sim._pulses import PulseTrain
+from stimloop_sim.adaptive import Adaptive
 from stimloop_sim.limits import Breach
-from stimloop_sim.states import DELIVERING, LEASED, TRANSITIONS, Event
+from stimloop_sim.loop_limits import Sensing, check_loop
+from stimloop_sim.states import DELIVERING, LEASED, STEERED, TRANSITIONS, Event
 from stimloop_sim.store import Store, erased
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ RAMP_US = 250_000
 """Duration of the device's own ramps: to the fallback, and to off."""
 ARM_US = 2_000_000
 """How long Arm lasts."""
+SENSELESS = Sensing(rate_hz=1, channels=0, block=1, range_uv=0)
+"""A device that senses nothing, on which no loop can close."""
 AHEAD_US = 1_000_000
 """How far ahead an order may be timed."""
 
@@ -41,6 +45,8 @@ class Therapy:
     tissue : Tissue
     store : Store, optional
         Where the committed program stands in memory; an empty one if not given.
+    sensing : Sensing
+        What a loop on the device can listen to.
 
     Attributes
     ----------
@@ -55,15 +61,26 @@ class Therapy:
     impedance_ohm : int
         Of the worst contact, Ω: what compliance is judged by; see `take_impedance`.
     pulses : PulseTrain
+    loop : Adaptive or None
+        What steers the therapy on the device itself; None where a host does, and without
+        therapy.
     last_sp : int
         Number of the latest setpoint accepted.
     changed : bool
         A state was entered since this was last cleared.
     """
 
-    def __init__(self, profile: Profile, tissue: Tissue, *, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        tissue: Tissue,
+        *,
+        store: Store | None = None,
+        sensing: Sensing = SENSELESS,
+    ) -> None:
         self.profile = profile
         self._tissue = tissue
+        self._sensing = sensing
         self.store = Store(erased()) if store is None else store
         self.state = State.BOOT
         self.faults = 0
@@ -72,6 +89,7 @@ class Therapy:
         self.impedance_ohm = profile.impedance_ohm
         self._contacts_ohm = [profile.impedance_ohm] * len(profile.contacts)
         self.pulses = PulseTrain(profile.amplitude_ua, tissue.path())
+        self.loop: Adaptive | None = None
         self.last_sp = 0
         self.changed = False
         self._led = False  # whether the host that started it is still there to lead it
@@ -105,7 +123,7 @@ class Therapy:
         if not self.store.payload:
             return None
         program = Program.parse(self.store.payload)
-        breach = self._check_program(program)
+        breach = self.check_program(program)
         if breach is None:
             self._move(Event.COMMIT)
             self._take(program)
@@ -120,7 +138,7 @@ class Therapy:
             self.changed = True
         return None
 
-    def _check(self, event: Event) -> Breach | None:
+    def check(self, event: Event) -> Breach | None:
         """Whether the state allows an order, and the host that gives it leads the therapy."""
         allowed = isinstance(TRANSITIONS[self.state, event], State)
         if allowed and (self._led or self.state not in LEASED):
@@ -198,25 +216,22 @@ class Therapy:
         self.pulses.ramp(now_us, target_ua, rate_ua_s)
 
     def _ramp_down(self, now_us: int, duration_us: int) -> None:
+        self.loop = None
         self._ramp(now_us, 0, duration_us)
         self._timers = {Event.RAMP_DONE: now_us + duration_us}
 
     def _off(self, now_us: int) -> None:
+        self.loop = None
         self.pulses.stop(now_us)
         self._timers.clear()
 
     # Orders --------------------------------------------------------------------------------
 
-    def check_stage(self, program: Program) -> Breach | None:
-        """Whether this program could be committed."""
-        return self._check(Event.STAGE) or self._check_program(program)
-
-    def _check_program(self, program: Program) -> Breach | None:
-        return limits.check_program(self.profile, program, self.impedance_ohm)
-
-    def check_measure(self) -> Breach | None:
-        """Whether the lead may be measured: where no therapy is, or is about to be."""
-        return self._check(Event.MEASURE)
+    def check_program(self, program: Program) -> Breach | None:
+        """Whether the limits allow this program."""
+        return limits.check_program(self.profile, program, self.impedance_ohm) or check_loop(
+            program, self._sensing
+        )
 
     def take_impedance(self, contact: int, impedance_ohm: int) -> None:
         """Judge compliance by what was measured; by the nominal value where nothing was.
@@ -232,7 +247,7 @@ class Therapy:
 
     def commit(self, program: Program) -> Breach | None:
         """Make a program the committed one."""
-        breach = self._check_program(program) or self._check(Event.COMMIT)
+        breach = self.check_program(program) or self.check(Event.COMMIT)
         if breach is None and not self.store.write(program.entries()):
             breach = Breach(Refusal.MEMORY, 0)
         if breach is None:
@@ -248,17 +263,19 @@ class Therapy:
             self.pulses.path, program.cathodes, program.anodes, program.shares_percent
         )
 
-    def check_arm(self, program_crc: int) -> Breach | None:
-        """Whether this program could be armed."""
-        return self._check_crc(program_crc) or self._check(Event.ARM)
+    def check_arm(self, program_crc: int, event: Event = Event.ARM) -> Breach | None:
+        """Whether this program could be armed: for a host, or to run alone (ARM_ALONE)."""
+        breach = self._check_crc(program_crc) or self.check(event)
+        if breach is None and event is Event.ARM_ALONE and not self._committed.loop:
+            breach = Breach(Refusal.LOOP_NONE, 0)
+        return breach
 
-    def arm(self, now_us: int, program_crc: int) -> Breach | None:
-        """Allow Start for a while."""
+    def arm(self, now_us: int, program_crc: int, event: Event = Event.ARM) -> Breach | None:
+        """Allow a start for a while: Start, or after ARM_ALONE StartAlone alone."""
         breach = (
-            self._check_crc(program_crc)
-            or self._check(Event.ARM)
-            or self._check_program(self._committed)  # what was measured since Commit counts
-            or self._move(Event.ARM)
+            self.check_arm(program_crc, event)
+            or self.check_program(self._committed)  # what was measured since Commit counts
+            or self._move(event)
         )
         if breach is None:
             self._timers[Event.ARM_EXPIRED] = now_us + ARM_US
@@ -272,16 +289,29 @@ class Therapy:
             or self._move(Event.START)
         )
         if breach is None:
-            del self._timers[Event.ARM_EXPIRED]
-            self.last_sp = 0
+            self._begin(now_us)
             self._led = True
-            self.pulses.start(now_us, self._committed.mode == Mode.TRAIN)
             self._renew(now_us, lease_ms)
         return breach
 
+    def start_alone(self, now_us: int, program_crc: int) -> Breach | None:
+        """Start at zero amplitude what no host leads: there is no lease, and it has no end."""
+        breach = self._check_crc(program_crc) or self._move(Event.START_ALONE)
+        if breach is None:
+            self._begin(now_us)
+        return breach
+
+    def _begin(self, now_us: int) -> None:
+        program = self._committed
+        del self._timers[Event.ARM_EXPIRED]
+        self.last_sp = 0
+        self.pulses.start(now_us, program.mode == Mode.TRAIN)
+        if program.loop:
+            self.loop = Adaptive(program, self._sensing, self.profile.amplitude_ua)
+
     def heartbeat(self, now_us: int, lease_ms: int) -> Breach | None:
         """Renew the lease, where there is one."""
-        breach = self._check_lease(lease_ms) or self._check(Event.HEARTBEAT)
+        breach = self._check_lease(lease_ms) or self.check(Event.HEARTBEAT)
         if breach is not None:
             return breach
         before = self.state
@@ -295,10 +325,21 @@ class Therapy:
     def setpoint(
         self, now_us: int, sp: int, amplitude_ua: int, period_us: int, at_us: int
     ) -> Breach | None:
-        """Move inside the committed envelope."""
-        breach = self._check(Event.SETPOINT)
-        if breach is not None:
-            return breach
+        """Move inside the committed envelope, where a host steers."""
+        breach = self.check(Event.SETPOINT)
+        if breach is None and self.loop is not None:
+            breach = Breach(Refusal.LOOP_OWN, 0)
+        return breach or self._move_to(now_us, sp, amplitude_ua, period_us, at_us)
+
+    def steer(self, now_us: int, sp: int, amplitude_ua: int, period_us: int) -> Breach | None:
+        """Move inside the committed envelope, as the loop on the device wants."""
+        if self.state not in STEERED:
+            return Breach(Refusal.HELD, self.state)
+        return self._move_to(now_us, sp, amplitude_ua, period_us, 0)
+
+    def _move_to(
+        self, now_us: int, sp: int, amplitude_ua: int, period_us: int, at_us: int
+    ) -> Breach | None:
         present_ua = self.pulses.target_ua
         breach = limits.check_setpoint(
             self.profile, self._committed, present_ua, amplitude_ua, period_us
@@ -311,9 +352,15 @@ class Therapy:
             self.pulses.setpoint(now_us, amplitude_ua, period_us, at_us)
         return breach
 
+    def end_loop(self, now_us: int) -> None:
+        """Give up what adapts: the output goes to the committed fallback, and stays there."""
+        if self.loop is not None:
+            self.loop = None
+            self._ramp(now_us, self._committed.fallback_ua)
+
     def trigger(self, now_us: int, count: int, at_us: int) -> Breach | None:
         """Deliver a few pulses of the present setpoint."""
-        breach = self._check(Event.TRIGGER)
+        breach = self.check(Event.TRIGGER)
         if breach is not None:
             return breach
         if self._committed.mode != Mode.TRIGGERED:

@@ -176,11 +176,6 @@ class Identity(Message):
     boot: U32
     nonce: Bytes16
 
-    @property
-    def serial(self) -> str:
-        """The device's number as people write it: 16 hexadecimal digits."""
-        return f"{self.device_id:016X}"
-
 
 @message(0x03, Peer.HOST, Role.GUEST)
 class Auth(Message):
@@ -350,17 +345,24 @@ class Status(Message):
 
 @message(0x20, Peer.HOST)
 class Stage(Message):
-    """Offers a whole program (see `stimloop_hw.program`); the device answers Staged."""
+    """Offers a part of a whole program (see `stimloop_hw.program`); gives Staged.
+
+    Parts come in their order, from 0; anything else forgets what is staged.
+    """
 
     txn: U16
+    part: U8
+    parts: U8
     entries: Rest
 
 
 @message(0x21, Peer.DEVICE)
 class Staged(Message):
-    """Full read-back of what the device holds, and its CRC-32."""
+    """Read-back of a part as the device holds it, and the CRC-32 of all parts up to it."""
 
     txn: U16
+    part: U8
+    parts: U8
     staged_crc: U32
     entries: Rest
 
@@ -387,6 +389,28 @@ class Abort(Message):
     """Forgets what is staged; answered by Status."""
 
     txn: U16
+
+
+@message(0x25, Peer.HOST)
+class AloneRequest(Message):
+    """Asks for the challenge that ArmAlone has to echo; the device answers ArmChallenge."""
+
+    program_crc: U32
+
+
+@message(0x26, Peer.HOST, expires=True)
+class ArmAlone(Message):
+    """Echoes its challenge, and allows StartAlone for two seconds; answered by Status."""
+
+    program_crc: U32
+    nonce: U32
+
+
+@message(0x27, Peer.HOST, expires=True)
+class StartAlone(Message):
+    """Starts therapy that no host leads: until Stop, a fault or the battery; gives Status."""
+
+    program_crc: U32
 
 
 @message(0x28, Peer.HOST)
@@ -516,6 +540,26 @@ class Trends(Message):
     first: U32
     total: U32
     rows: Rest
+
+
+@message(0x36, Peer.DEVICE)
+class Decided(Message):
+    """What the device's own loop made of the block that ends at `index`; goes before it.
+
+    Attributes as those of a session's step; `level_bits` are those of the level's binary64.
+    """
+
+    index: U32
+    level_bits: U64
+    active: U8
+    active_ms: U32
+    quality: U16
+    wanted_ua: I32
+    wanted_period_us: U32
+    ordered_ua: I32
+    ordered_period_us: U32
+    bound: U8
+    sp: U32
 
 
 @message(0x38, Peer.HOST, expires=True)

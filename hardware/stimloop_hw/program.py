@@ -7,16 +7,20 @@ tells it in Limits.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum, unique
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from zlib import crc32
 
+from stimloop_hw.loop import NO_LOOP, Loop
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 ENTRY = struct.Struct("<HBi")
 """One entry on the wire: parameter u16, channel u8, value i32."""
+PART_ENTRIES = 30
+"""Entries of one Stage at most, so that it and its read-back fit a signed frame."""
 _SHARES = struct.Struct("<i")
 
 
@@ -100,6 +104,8 @@ class Program:
         What part of its pole's current each contact carries, percent: a byte for each, lowest
         contact first, the case last. All zero: the contacts of a pole are tied together, and
         the tissue decides.
+    loop : Loop
+        What the device steers itself by; without one a host steers it.
     """
 
     mode: int
@@ -123,6 +129,7 @@ class Program:
     shares_4_7: int = 0
     shares_8_11: int = 0
     shares_12_15: int = 0
+    loop: Loop = NO_LOOP
 
     @property
     def shares_percent(self) -> tuple[int, ...]:
@@ -139,11 +146,18 @@ class Program:
         )
 
     def entries(self, channel: int = 0) -> bytes:
-        """The program as Stage carries it."""
+        """The program as Stage carries it: every `Parameter`, then the loop's."""
+        values = [(parameter, getattr(self, parameter.name.lower())) for parameter in Parameter]
         return b"".join(
-            ENTRY.pack(Parameter[field.name.upper()], channel, getattr(self, field.name))
-            for field in fields(self)
+            ENTRY.pack(number, channel, value) for number, value in (*values, *self.loop.values)
         )
+
+    def parts(self) -> Iterator[bytes]:
+        """The `entries` in parts of at most `PART_ENTRIES`."""
+        entries = self.entries()
+        size = PART_ENTRIES * ENTRY.size
+        for first in range(0, len(entries), size):
+            yield entries[first : first + size]
 
     def crc(self, channel: int = 0) -> int:
         """CRC-32 of `entries`: the program's name on the wire."""
@@ -151,14 +165,21 @@ class Program:
 
     @classmethod
     def parse(cls, entries: bytes) -> Self:
-        """The program of these `entries`."""
-        return cls.of(
-            {Parameter(number): value for number, _, value in ENTRY.iter_unpack(entries)}
-        )
+        """The program of these `entries`.
+
+        Raises
+        ------
+        KeyError
+            With a parameter's number, if it is missing.
+        ValueError
+            With a number, if it is no parameter of a program with this loop.
+        """
+        values = {number: value for number, _, value in ENTRY.iter_unpack(entries)}
+        of_program = {parameter: values.pop(parameter) for parameter in Parameter}
+        return replace(cls.of(of_program), loop=Loop.of(values))
 
     @classmethod
     def of(cls, values: dict[Parameter, int]) -> Self:
         """Build the program of these values, one for each `Parameter`."""
-        return cls(
-            **{field.name: values[Parameter[field.name.upper()]] for field in fields(cls)}
-        )
+        fields: dict[str, Any] = {p.name.lower(): values[p] for p in Parameter}
+        return cls(**fields)

@@ -6,6 +6,7 @@ from inspect import getdoc
 from typing import TYPE_CHECKING
 
 from stimloop_hw.framing import MAX_PAYLOAD, Flag
+from stimloop_hw.loop import EmbeddedController, EmbeddedDetector, LoopParameter, Smoothing
 from stimloop_hw.messages import (
     MESSAGES,
     TABLE_CRC,
@@ -15,6 +16,7 @@ from stimloop_hw.messages import (
 from stimloop_hw.program import CASE, Mode, Parameter
 from stimloop_hw.seal import MAX_SIGNED_PAYLOAD, TAG_SIZE
 from stimloop_hw.vocabulary import (
+    Bound,
     Build,
     EventCode,
     Fault,
@@ -48,6 +50,11 @@ ENUMS: tuple[type[IntEnum | IntFlag], ...] = (
     Refusal,
     Parameter,
     Mode,
+    LoopParameter,
+    EmbeddedDetector,
+    EmbeddedController,
+    Smoothing,
+    Bound,
 )
 """Every enumeration whose numbers appear on the wire."""
 

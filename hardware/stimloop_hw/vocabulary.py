@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag, unique
 from typing import TYPE_CHECKING
 
+from stimloop_hw.loop import LoopParameter
 from stimloop_hw.program import Parameter
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class State(IntEnum):
     FALLBACK = 6
     RAMPING_DOWN = 7
     FAULT = 8
+    ARMED_ALONE = 9  # for a therapy that no host leads
+    ALONE = 10  # no host leads it: no lease, no setpoints
 
 
 @unique
@@ -76,9 +79,24 @@ class Supply(IntEnum):
     NORMAL = 0
     ERI = 1  # elective replacement indicator: nothing given up yet
     NO_STREAM = 2  # no samples to the host
-    NO_SENSING = 3  # no samples at all
-    NO_ADAPTIVE = 4  # no setpoint may raise the output
+    NO_SENSING = 3  # no samples, but for a loop on the device
+    NO_ADAPTIVE = 4  # no setpoint may raise the output, and a loop on the device ends
     EOS = 5  # end of service: ramped down, and no Start
+
+
+@unique
+class Bound(IntEnum):
+    """What shaped an order, if anything (Decided.bound); the last one that acted."""
+
+    NONE = 0
+    RANGE = 1
+    SLEW = 2
+    STEP = 3
+    HELD = 4  # the reading is not to be trusted
+    SIGNAL_LOST = 5
+    CAPTURE = 6  # a threshold is still being captured
+    WITHHELD = 7  # the device's own loop could not move it: HOLD, FALLBACK or a limit
+    UNTOLD = 8  # what the device decided did not arrive
 
 
 class Build(IntFlag):
@@ -171,6 +189,11 @@ class Refusal(IntEnum):
     COMPLIANCE = 50  # the voltage it takes, mV
     DUTY = 51  # the part of the time asked, ‰
     RAMP = 52  # the shortest duration, ms
+    LOOP_RANGE = 53  # the loop parameter's number << 24 | the nearest value allowed
+    LOOP_PAIR = 54  # the controller's number: it does not understand the detector
+    LOOP_OWN = 55  # 0: the device steers itself
+    LOOP_NONE = 56  # 0: a host would have to steer it
+    PART = 57  # the part expected next
     MEMORY = 80  # 0
     BATTERY = 81  # the charge left, ‰
 
@@ -209,6 +232,7 @@ def _fault_names(detail: int) -> str:
 
 def _parameter_name(detail: int) -> str:
     known = {p.value: p.name.lower() for p in Parameter}
+    known |= {p.value: p.name.lower() for p in LoopParameter}
     return known.get(detail, f"number {detail}")
 
 
@@ -271,6 +295,23 @@ _REFUSAL_TEXT: dict[Refusal, Callable[[int], str]] = {
     ),
     Refusal.RAMP: lambda d: (
         f"its soft start or stop is faster than the slew; take at least {d} ms"
+    ),
+    Refusal.LOOP_RANGE: lambda d: (
+        f"{_parameter_name(d >> 24)} of the loop is outside the device's range, which ends at "
+        f"{d & 0xFFFFFF}; ask for a value within"
+    ),
+    Refusal.LOOP_PAIR: lambda d: (
+        f"controller {d} does not understand that detector's readings; choose another of them"
+    ),
+    Refusal.LOOP_OWN: lambda _: (
+        "the loop of this program closes on the device, which steers itself; stop it, and "
+        "commit a program without a loop to steer"
+    ),
+    Refusal.LOOP_NONE: lambda _: (
+        "the program has no loop of its own, and nobody would steer it; commit one with a loop"
+    ),
+    Refusal.PART: lambda d: (
+        f"part {d} of the program was expected; stage it anew from part 0 on"
     ),
     Refusal.MEMORY: lambda _: (
         "its memory does not hold what was written, the former program still stands; "

@@ -3,13 +3,11 @@
 ::
 
     schema = 1
-    device_id = "…" the one device that it is for, as `stimloop status` says; any if not given
     [stimulation]   the envelope: amplitude, width, rate, slew, contacts, lease
     [detector]      the beta detector: channel, band, smoothing, threshold
     [capture]       instead of a threshold: a percentile of what is sensed before therapy
     [controller]    kind = continuous | on_off | dual_threshold | proportional |
                     proportional_integral, and the keys of that kind
-    [governor]      how often the loop may switch
 
 Nothing is guessed or clamped: an unknown key, a number in quotes, and values that do not fit
 each other are refused, all that is wrong in one `PrescriptionError`. What the device allows is
@@ -27,14 +25,13 @@ from pydantic import PrivateAttr, ValidationError, model_validator
 
 from stimloop import gate
 from stimloop.errors import PrescriptionError, Violation
-from stimloop.quantities import CONTACTS, DeviceId, Table
+from stimloop.quantities import CONTACTS, Table
 from stimloop.tables import (
     CONTROLLERS,
     Capture,
     Controller,
     Detector,
     DualThreshold,
-    Governor,
     Stimulation,
 )
 from stimloop.violations import refusals, shown, violations_of
@@ -43,7 +40,7 @@ from stimloop_hw.program import Mode, Program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stimloop_hw.messages import Identity, Limits
+    from stimloop_hw.messages import Limits
 
 __all__ = ["SCHEMA", "Capture", "Detector", "Prescription", "Stimulation", "load", "loads"]
 
@@ -57,23 +54,18 @@ class Prescription(Table):
     ----------
     name : str
         Free text.
-    device_id : str or None
-        The one device that it is for, 16 hexadecimal digits; None if it is for any.
     stimulation : Stimulation
     detector : Detector
     capture : Capture or None
         None where the threshold is written down, or none is needed.
     controller : Continuous, OnOff, DualThreshold, Proportional or ProportionalIntegral
-    governor : Governor
     """
 
     name: str = ""
-    device_id: DeviceId | None = None
     stimulation: Stimulation
     detector: Detector = Detector()
     capture: Capture | None = None
     controller: Controller
-    governor: Governor = Governor()
     _source: str = PrivateAttr(default="")
 
     @property
@@ -104,27 +96,6 @@ class Prescription(Table):
         violations = tuple(gate.violations(self, limits))
         if violations:
             raise PrescriptionError(violations)
-
-    def check_device(self, identity: Identity) -> None:
-        """Compare the device that answers with the one that this is for.
-
-        Parameters
-        ----------
-        identity : Identity
-
-        Raises
-        ------
-        PrescriptionError
-            If it is another one.
-        """
-        if self.device_id not in (None, identity.serial):
-            violation = Violation(
-                "device_id",
-                f"device {self.device_id}",
-                f"device {identity.serial}, which answers",
-                "connect the device that it is for, or take this one's prescription",
-            )
-            raise PrescriptionError((violation,))
 
     def program(self, limits: Limits) -> Program:
         """Express the envelope in the device's integers.
@@ -184,7 +155,6 @@ _TABLES: dict[str, type[Table]] = {
     "stimulation": Stimulation,
     "detector": Detector,
     "capture": Capture,
-    "governor": Governor,
     **{
         f"controller.{get_args(table.model_fields['kind'].annotation)[0]}": table
         for table in CONTROLLERS

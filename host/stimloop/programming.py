@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from stimloop_hw import OrderRefused
 from stimloop_hw.messages import (
@@ -46,8 +47,12 @@ def program_device(link: Link, prescription: Prescription, limits: Limits) -> Pr
     """
     prescription.check(limits)
     program = prescription.program(limits)
-    staged = link.request(Stage(1, program.entries()), Staged)
-    if staged.entries != program.entries() or staged.staged_crc != program.crc():
-        raise OrderRefused("Stage", Refusal.CRC_MISMATCH, staged.staged_crc)
+    parts = list(program.parts())
+    told = b""
+    for part, entries in enumerate(parts):
+        staged = link.request(Stage(1, part, len(parts), entries), Staged)
+        told += entries
+        if staged.entries != entries or staged.staged_crc != crc32(told):
+            raise OrderRefused("Stage", Refusal.CRC_MISMATCH, staged.staged_crc)
     link.request(Commit(1, program.crc()), Committed, link.t_us + COMMIT_LATEST_US)
     return program

@@ -3,21 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, unique
-
-
-@unique
-class Bound(IntEnum):
-    """Which bound of the governor shaped an order, if any; the last one that acted."""
-
-    NONE = 0
-    RANGE = 1
-    SLEW = 2
-    STEP = 3
-    HELD = 4
-    SIGNAL_LOST = 5
-    CAPTURE = 6
-    CHATTER = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +28,7 @@ class Step:
     admitted_ua, admitted_period_us : int
         What the governor let through.
     bound : int
-        `Bound` that made the difference.
+        `stimloop_hw.vocabulary.Bound` that made the difference.
     sp : int
         Number of the setpoint sent, 0 where none was.
     """

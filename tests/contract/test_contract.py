@@ -43,7 +43,7 @@ MARGIN_MS = 120
 
 
 def commit(link: Link, program: Program) -> None:
-    staged = link.request(Stage(1, program.entries()), Staged)
+    staged = link.request(Stage(1, 0, 1, program.entries()), Staged)
     assert staged.entries == program.entries()
     assert staged.staged_crc == program.crc()
     committed = link.request(Commit(1, staged.staged_crc), Committed, link.t_us + 1_000_000)
@@ -244,7 +244,7 @@ def test_a_program_beyond_any_limit_is_refused(
     ]
     for wrong in beyond:
         with pytest.raises(OrderRefused):
-            link.request(Stage(1, wrong.entries()), Staged)
+            link.request(Stage(1, 0, 1, wrong.entries()), Staged)
     commit(link, program)
 
 

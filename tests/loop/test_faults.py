@@ -34,7 +34,7 @@ def steered(name: str) -> Iterator[tuple[Link, Bench]]:
     with Link.open(f"sim://dbs?seed=1&faults={EXAMPLES / name}.toml") as link:
         link.hello()
         link.stream(1, 250, 5)
-        staged = link.request(Stage(1, PROGRAM.entries()), Staged)
+        staged = link.request(Stage(1, 0, 1, PROGRAM.entries()), Staged)
         order = Commit(1, staged.staged_crc)
         link.request(order, Committed, link.t_us + TIGHT_US)
         link.start(staged.staged_crc, 2000)

@@ -58,7 +58,7 @@ def test_whatever_the_governor_admits_the_firmware_accepts(
     with Link.open(f"sim://{name}?seed=1&block_ms={block_ms}") as link:
         link.hello()
         limits = link.limits()
-        link.request(Stage(1, program.entries()), Staged)
+        link.request(Stage(1, 0, 1, program.entries()), Staged)
         link.request(Commit(1, program.crc()), Committed, link.t_us + 1_000_000)
         link.stream(1, limits.sense_rate_hz, limits.sense_block)
         link.start(program.crc(), 2_000)

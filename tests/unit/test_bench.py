@@ -163,4 +163,4 @@ def test_time_passes_up_to_a_given_time_in_whole_samples() -> None:
     bench.advance_to(5000)
     assert bench.firmware.now_us == 8000
     bench.advance_block()
-    assert bench.firmware.now_us == 28_000
+    assert bench.firmware.now_us == 20_000

@@ -311,7 +311,7 @@ def test_every_parameter_of_a_program_is_needed() -> None:
     entries = PROGRAM.entries()
     for k, parameter in enumerate(Parameter):
         rest = entries[: k * ENTRY.size] + entries[(k + 1) * ENTRY.size :]
-        refused = hand.ask(Stage(1, rest), Refused)
+        refused = hand.ask(Stage(1, 0, 1, rest), Refused)
         assert (refused.reason, refused.detail) == (Refusal.MISSING, parameter)
 
 
@@ -325,13 +325,13 @@ def test_every_parameter_of_a_program_is_needed() -> None:
     ],
 )
 def test_a_program_that_is_none_is_refused(entries: bytes, reason: Refusal) -> None:
-    assert Hand.linked().ask(Stage(1, entries), Refused).reason == reason
+    assert Hand.linked().ask(Stage(1, 0, 1, entries), Refused).reason == reason
 
 
 def test_a_stage_is_read_back_in_full() -> None:
     hand = Hand.linked()
-    staged = hand.ask(Stage(7, PROGRAM.entries()), Staged)
-    assert staged == Staged(7, PROGRAM.crc(), PROGRAM.entries())
+    staged = hand.ask(Stage(7, 0, 1, PROGRAM.entries()), Staged)
+    assert staged == Staged(7, 0, 1, PROGRAM.crc(), PROGRAM.entries())
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_a_stage_is_read_back_in_full() -> None:
 )
 def test_only_what_was_staged_is_committed(order: Commit) -> None:
     hand = Hand.linked()
-    hand.ask(Stage(1, PROGRAM.entries()), Staged)
+    hand.ask(Stage(1, 0, 1, PROGRAM.entries()), Staged)
     assert hand.ask(order, Refused).reason == Refusal.CRC_MISMATCH
     assert hand.state is State.IDLE
 
@@ -347,7 +347,9 @@ def test_only_what_was_staged_is_committed(order: Commit) -> None:
 def test_a_program_beyond_the_limits_is_not_even_staged() -> None:
     hand = Hand.linked()
     program = replace(PROGRAM, amplitude_max_ua=25_500, width_us=450)
-    assert hand.ask(Stage(1, program.entries()), Refused).reason == Refusal.CHARGE_PER_PHASE
+    assert (
+        hand.ask(Stage(1, 0, 1, program.entries()), Refused).reason == Refusal.CHARGE_PER_PHASE
+    )
     assert hand.ask(Commit(1, program.crc()), Refused).reason == Refusal.CRC_MISMATCH
 
 
@@ -575,7 +577,7 @@ class WhateverArrives(RuleBasedStateMachine):
     @rule(program=programs(DBS))
     def whole_start_sequence(self, program: Program) -> None:
         crc, nonce = program.crc(), 0
-        for order in (Stage(1, program.entries()), Commit(1, crc), ArmRequest(crc)):
+        for order in (Stage(1, 0, 1, program.entries()), Commit(1, crc), ArmRequest(crc)):
             for answer in self.hand.exchange(self.hand.framed(order)):
                 if isinstance(answer, Committed):
                     self.program = program

@@ -9,11 +9,10 @@ from tests.device import LIMITS
 from tests.peer import DBS, PROGRAM
 
 from stimloop.governor import SIGNAL_LOST_US, Governor
-from stimloop.step import Bound
 from stimloop_dsp import Quality, Setting
 from stimloop_hw.program import CASE, Parameter, Program
 from stimloop_hw.ranges import Contact, Run
-from stimloop_hw.vocabulary import Refusal
+from stimloop_hw.vocabulary import Bound, Refusal
 from stimloop_sim import limits
 from stimloop_sim.limits import Breach, slew_step_ua
 from stimloop_sim.profile import Profile

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.device import LIMITS
 
 from stimloop.governor import SIGNAL_LOST_US, Governor
-from stimloop.step import Bound
 from stimloop_dsp import Quality, Setting
 from stimloop_hw.program import CASE, Mode, Program
+from stimloop_hw.vocabulary import Bound
 
 TICK_US = 20_000
 

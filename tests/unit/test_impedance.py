@@ -256,9 +256,9 @@ def test_compliance_is_judged_by_the_worst_contact_that_was_measured_and_the_hos
     layer_ohm = PROGRAM.width_us * 1000 / DBS.capacitance_nf
     most_ua = int(DBS.compliance_mv * 1000 / (worst_ohm + layer_ohm)) // 100 * 100
     loose = replace(PROGRAM, amplitude_max_ua=most_ua)
-    hand.ask(Stage(1, loose.entries()), Staged)
+    hand.ask(Stage(1, 0, 1, loose.entries()), Staged)
     tight = replace(loose, amplitude_max_ua=most_ua + 100)
-    assert hand.ask(Stage(2, tight.entries()), Refused).reason == Refusal.COMPLIANCE
+    assert hand.ask(Stage(2, 0, 1, tight.entries()), Refused).reason == Refusal.COMPLIANCE
 
 
 def test_what_was_not_measured_counts_with_the_nominal_impedance() -> None:

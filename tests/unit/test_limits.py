@@ -41,6 +41,11 @@ def reason(program: Program) -> Refusal | None:
     return None if breach is None else breach.reason
 
 
+def changed_in(program: Program, name: str, value: int) -> Program:
+    changes: dict[str, Any] = {name: value}
+    return replace(program, **changes)
+
+
 def with_parameter(parameter: Parameter, value: int) -> Program:
     """The loosest program that leaves the parameter's own limits as the ones that bind."""
     loose = replace(PROGRAM, amplitude_max_ua=1000, fallback_ua=0, period_max_us=500_000)
@@ -48,7 +53,7 @@ def with_parameter(parameter: Parameter, value: int) -> Program:
         loose = replace(loose, width_us=20)
     if parameter is Parameter.PERIOD_MAX_US:
         loose = replace(loose, period_min_us=4000)
-    return replace(loose, **{parameter.name.lower(): value})
+    return changed_in(loose, parameter.name.lower(), value)
 
 
 # parameter: lowest, highest, step
@@ -98,7 +103,7 @@ def test_a_value_between_two_steps_is_refused(parameter: Parameter) -> None:
 
 @pytest.mark.parametrize("field", ["amplitude_min_ua", "fallback_ua"])
 def test_nothing_in_a_program_is_above_its_own_maximum(field: str) -> None:
-    program = replace(PROGRAM, **{field: PROGRAM.amplitude_max_ua + 100})
+    program = changed_in(PROGRAM, field, PROGRAM.amplitude_max_ua + 100)
     assert reason(program) is Refusal.OUT_OF_RANGE
 
 
@@ -357,7 +362,7 @@ PAUSED = replace(
     ],
 )
 def test_pauses_belong_to_trains_and_come_and_go_no_faster_than_the_slew(
-    changed: dict[str, int], breach: Breach | None
+    changed: dict[str, Any], breach: Breach | None
 ) -> None:
     assert check_program(DBS, replace(PAUSED, **changed)) == breach
 
@@ -411,7 +416,7 @@ def test_a_lead_without_a_case_has_no_case() -> None:
     ],
 )
 def test_a_value_between_those_that_the_hardware_has_is_refused(
-    changed: dict[str, int], parameter: Parameter
+    changed: dict[str, Any], parameter: Parameter
 ) -> None:
     assert check_program(VNS, replace(VAGAL, **changed)) == Breach(
         Refusal.NOT_REPRESENTABLE, parameter
@@ -458,7 +463,7 @@ def test_a_program_with_one_parameter_changed_at_will_is_refused_or_within_the_l
     program = data.draw(programs(profile))
     parameter = data.draw(st.sampled_from(Parameter))
     value = data.draw(st.integers(-(2**31), 2**31 - 1) | st.integers(-1, 30_000))
-    program = replace(program, **{parameter.name.lower(): value})
+    program = changed_in(program, parameter.name.lower(), value)
     if check_program(profile, program) is not None:
         return
     assert 0 <= program.amplitude_min_ua <= program.amplitude_max_ua

@@ -114,7 +114,7 @@ def link() -> Iterator[Link]:
 
 
 def configure(link: Link) -> None:
-    staged = link.request(Stage(1, PROGRAM.entries()), Staged)
+    staged = link.request(Stage(1, 0, 1, PROGRAM.entries()), Staged)
     link.request(Commit(1, staged.staged_crc), Committed, link.t_us + 1_000_000)
 
 
@@ -162,7 +162,7 @@ def test_over_a_bad_cable_every_order_is_executed_exactly_once(seed: int) -> Non
     held: list[tuple[str, Refusal]] = []
     for _ in range(24):
         try:
-            staged = link.request(Stage(1, program.entries()), Staged)
+            staged = link.request(Stage(1, 0, 1, program.entries()), Staged)
             link.request(Commit(1, staged.staged_crc), Committed, link.t_us + 1_000_000)
             link.start(program.crc(), LEASE_MS)
             port.weather.calm = True
@@ -226,7 +226,7 @@ def test_a_refused_order_without_an_answer_is_noticed(link: Link) -> None:
 def test_an_order_decided_too_long_ago_is_refused(link: Link) -> None:
     configure(link)
     with pytest.raises(OrderRefused) as no:
-        link.request(Stage(1, b""), Staged, link.t_us - 5)
+        link.request(Stage(1, 0, 1, b""), Staged, link.t_us - 5)
     assert no.value.reason == Refusal.EXPIRED
 
 
@@ -263,7 +263,7 @@ def test_the_index_and_the_clock_go_on_where_their_32_bits_wrap() -> None:
     link, port = cabled()
     port.bench.firmware.now_us = 2**32 - 60_000
     port.bench.firmware._status_us = 2**32
-    port.bench.firmware.front_end.index = 2**32 - 12
+    port.bench.firmware.front_end.index = 2**32 - 11  # on the grid of blocks
     link.hello()
     link.stream(1, 250, 5)
     blocks = [link.sensed() for _ in range(10)]

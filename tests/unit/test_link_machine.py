@@ -149,7 +149,7 @@ class UnderFaults(RuleBasedStateMachine):
     def starts_program(self, program: Program) -> None:
         def whole() -> None:
             self.link.hello()
-            staged = self.link.request(Stage(1, program.entries()), Staged)
+            staged = self.link.request(Stage(1, 0, 1, program.entries()), Staged)
             order = Commit(1, staged.staged_crc)
             self.link.request(order, Committed, self.link.t_us + 400_000)
             self.link.start(staged.staged_crc, LEASE_MS)

@@ -77,7 +77,7 @@ def test_a_device_that_fails_any_check_starts_in_fault_and_tells_which(check: Se
         (EventCode.SELF_TEST.value, check.value),
         (EventCode.FAULT.value, Fault.SELF_TEST.value),
     }
-    refused = hand.ask(Stage(1, PROGRAM.entries()), Refused)
+    refused = hand.ask(Stage(1, 0, 1, PROGRAM.entries()), Refused)
     assert refused.reason == Refusal.WRONG_STATE
     assert hand.ask(ArmRequest(0), Refused).reason == Refusal.WRONG_STATE
     hand.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,9 +49,11 @@ def take(front_end: FrontEnd, count: int, *, stimulated: bool = False) -> list[S
     while count:
         part = min(count, front_end.samples_to_block())
         pulses = np.full(part, 1000 if stimulated else 0, np.int32)
-        blocks.append(front_end.convert(pulses, 60, 7000, stimulated=stimulated))
+        whole = front_end.convert(pulses, 60, 7000, stimulated=stimulated)
+        if whole and front_end.streaming:
+            blocks.append(front_end.streamed())
         count -= part
-    return [block for block in blocks if block is not None]
+    return blocks
 
 
 def streaming(samples_uv: npt.NDArray[np.float64], mask: int, block: int = 5) -> FrontEnd:
@@ -126,7 +129,7 @@ def test_the_index_goes_on_without_a_stream_and_never_resets() -> None:
     assert take(front_end, 17) == []
     assert front_end.configure(StreamConfig(1, 250, 5)) is None
     (block,) = take(front_end, 5)
-    assert block.first_index == 17
+    assert block.first_index == 15
     assert front_end.configure(StreamConfig(0, 0, 0)) is None
     assert take(front_end, 5) == []
     assert front_end.index == 27
@@ -149,12 +152,24 @@ def test_a_stream_the_device_has_not_is_refused_with_the_one_it_has(
     assert (breach.reason, breach.detail) == (Refusal.OUTSIDE_ENVELOPE, allowed)
 
 
-def test_a_new_stream_does_not_inherit_flags_or_samples_of_the_old() -> None:
+def test_blocks_lie_on_one_grid_from_whenever_somebody_listens() -> None:
     front_end = streaming(RAMP, 1)
     take(front_end, 3, stimulated=True)
-    assert front_end.configure(StreamConfig(1, 250, 5)) is None
-    (block,) = take(front_end, 5)
-    assert (block.first_index, block.flags) == (3, 0)
+    assert front_end.configure(StreamConfig(2, 250, 5)) is None
+    first, second = take(front_end, 7)
+    assert (first.first_index, first.flags) == (0, SensedFlag.STIM)
+    assert (second.first_index, second.flags) == (5, 0)
+    assert np.array_equal(values([first, second]), (RAMP[:10, [1]] * 1000).astype(int))
+
+
+def test_a_loop_on_the_device_gets_the_very_samples_that_are_streamed() -> None:
+    front_end = streaming(RAMP, 5)
+    for _ in range(4):
+        (block,) = take(front_end, 5)
+        for column, channel in enumerate((0, 2)):
+            tapped = front_end.tapped(channel)
+            assert replace(tapped, n_ch=2, samples_nv=block.samples_nv) == block
+            assert np.array_equal(values([tapped])[:, 0], values([block])[:, column])
 
 
 @pytest.mark.parametrize(("channels", "longest"), [(1, 57), (3, 19)])

@@ -14,7 +14,6 @@ from stimloop import prescription as prescriptions
 from stimloop.errors import CaptureError, TherapyEnded
 from stimloop.programming import program_device
 from stimloop.session import Session
-from stimloop.step import Bound
 from stimloop_dsp import Quality
 from stimloop_hw import Block, OrderRefused
 from stimloop_hw.messages import (
@@ -28,7 +27,7 @@ from stimloop_hw.messages import (
     Staged,
     Status,
 )
-from stimloop_hw.vocabulary import Refusal, SensedFlag, State
+from stimloop_hw.vocabulary import Bound, Refusal, SensedFlag, State
 
 if TYPE_CHECKING:
     from stimloop.prescription import Prescription
@@ -324,10 +323,10 @@ def _programmed(prescription: Prescription, program: Program, staged: Staged) ->
 def test_a_program_is_committed_only_if_its_read_back_is_the_same() -> None:
     prescription = prescriptions.loads(CONTINUOUS)
     program = prescription.program(LIMITS)
-    good = Staged(1, program.crc(), program.entries())
+    good = Staged(1, 0, 1, program.crc(), program.entries())
     assert _programmed(prescription, program, good).committed
     other = replace(program, cathodes=4)
-    link = ReadBack(Staged(1, program.crc(), other.entries()))
+    link = ReadBack(Staged(1, 0, 1, program.crc(), other.entries()))
     with pytest.raises(OrderRefused):
         program_device(link, prescription, LIMITS)  # type: ignore[arg-type]
     assert not link.committed

@@ -108,7 +108,7 @@ def test_a_wrong_key_is_refused_openly_and_counted() -> None:
     refused = hand.ask(Auth(Role.CONTROLLER), Refused)
     assert (refused.reason, refused.detail) == (Refusal.KEY, 0)
     assert hand.firmware.status().bad_tags == 1
-    assert hand.exchange(hand.framed(Stage(1, PROGRAM.entries()))) == []
+    assert hand.exchange(hand.framed(Stage(1, 0, 1, PROGRAM.entries()))) == []
 
 
 def test_a_host_of_another_table_cannot_authenticate() -> None:
@@ -120,7 +120,7 @@ def test_a_host_of_another_table_cannot_authenticate() -> None:
     hand.session, hand.outbound = keys.session, Seal(keys.to_device)
     assert hand.ask(Auth(Role.CONTROLLER), Refused).reason == Refusal.KEY
     damaged = hand.framed(Ping(1, 1), table_crc=TABLE_CRC ^ 1)
-    stage = hand.framed(Stage(1, PROGRAM.entries()), table_crc=TABLE_CRC ^ 1)
+    stage = hand.framed(Stage(1, 0, 1, PROGRAM.entries()), table_crc=TABLE_CRC ^ 1)
     assert hand.exchange(damaged) == hand.exchange(stage) == []
     assert hand.firmware.status().damaged == 1
 
@@ -194,7 +194,8 @@ def test_only_stop_hello_and_the_dictionary_need_no_key() -> None:
 
 def test_what_may_put_current_out_is_the_controllers_and_needs_a_deadline() -> None:
     timed = {kind.__name__ for kind in HOST_KINDS if kind.expires}
-    assert timed == {"Commit", "Arm", "Start", "Setpoint", "Trigger", "Impedance"}
+    alone = {"ArmAlone", "StartAlone"}
+    assert timed == {"Commit", "Arm", "Start", "Setpoint", "Trigger", "Impedance"} | alone
     assert all(kind.needs is Role.CONTROLLER for kind in HOST_KINDS if kind.expires)
 
 
@@ -339,7 +340,7 @@ def test_orders_without_the_key_change_nothing(
 def test_the_keys_of_the_two_directions_are_not_interchangeable() -> None:
     hand = Hand.linked()
     hand.outbound = hand.inbound
-    assert hand.exchange(hand.framed(Stage(1, PROGRAM.entries()))) == []
+    assert hand.exchange(hand.framed(Stage(1, 0, 1, PROGRAM.entries()))) == []
     assert hand.firmware.status().bad_tags == 1
 
 
@@ -447,7 +448,7 @@ def test_no_two_challenges_are_alike_and_only_the_latest_counts() -> None:
 def test_a_new_controller_inherits_neither_stage_nor_challenge() -> None:
     hand = configured()
     nonce = hand.ask(ArmRequest(PROGRAM.crc()), ArmChallenge).nonce
-    hand.ask(Stage(5, PROGRAM.entries()), Staged)
+    hand.ask(Stage(5, 0, 1, PROGRAM.entries()), Staged)
     hand.hello(b"a new controller")
     assert isinstance(armed(hand, nonce), Refused)
     assert hand.ask(Commit(5, PROGRAM.crc()), Refused).reason == Refusal.CRC_MISMATCH
@@ -455,7 +456,7 @@ def test_a_new_controller_inherits_neither_stage_nor_challenge() -> None:
 
 def test_what_was_aborted_cannot_be_committed() -> None:
     hand = Hand.linked()
-    hand.ask(Stage(1, PROGRAM.entries()), Staged)
+    hand.ask(Stage(1, 0, 1, PROGRAM.entries()), Staged)
     assert hand.ask(Abort(2), Refused).reason == Refusal.CRC_MISMATCH
     hand.ask(Abort(1), Status)
     assert hand.ask(Commit(1, PROGRAM.crc()), Refused).reason == Refusal.CRC_MISMATCH

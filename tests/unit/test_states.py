@@ -43,11 +43,26 @@ def test_armed_is_entered_from_configured_alone_and_configured_by_a_commit_or_it
     assert sources(State.CONFIGURED) == {
         (State.IDLE, Event.COMMIT),
         (State.ARMED, Event.ARM_EXPIRED),
+        (State.ARMED_ALONE, Event.ARM_EXPIRED),
     }
 
 
+def test_what_no_host_leads_is_armed_and_started_by_orders_of_its_own_alone() -> None:
+    assert sources(State.ARMED_ALONE) == {(State.CONFIGURED, Event.ARM_ALONE)}
+    assert sources(State.ALONE) == {(State.ARMED_ALONE, Event.START_ALONE)}
+    assert TRANSITIONS[State.ARMED_ALONE, Event.START] is Refusal.WRONG_STATE
+    assert TRANSITIONS[State.ARMED, Event.START_ALONE] is Refusal.WRONG_STATE
+
+
+def test_alone_ends_by_stop_and_fault_and_by_no_silence() -> None:
+    after = {event: TRANSITIONS[State.ALONE, event] for event in Event}
+    ends = {e for e, a in after.items() if isinstance(a, State) and a is not State.ALONE}
+    assert ends == {*STOPS, Event.LIMIT_BREACHED}
+    assert State.ALONE not in LEASED
+
+
 def test_no_state_delivers_that_was_not_entered_through_start() -> None:
-    for state in DELIVERING - {State.STIMULATING}:
+    for state in DELIVERING - {State.STIMULATING, State.ALONE}:
         assert all(before in DELIVERING for before, _ in sources(state))
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
-from tests.peer import DBS, PROGRAM, Hand, power_on
+from tests.peer import ADAPTIVE, DBS, PROGRAM, Hand, power_on
 
 from stimloop_hw.messages import (
     Arm,
@@ -20,6 +20,7 @@ from stimloop_hw.messages import (
     Stage,
     Staged,
     Start,
+    StartAlone,
     Status,
     Trigger,
 )
@@ -230,7 +231,7 @@ def test_only_the_whole_sequence_starts() -> None:
     crc = PROGRAM.crc()
     hand.ask(Start(0, 2000), Refused)
     hand.ask(ArmRequest(0), Refused)
-    hand.ask(Stage(1, PROGRAM.entries()), Staged)
+    hand.ask(Stage(1, 0, 1, PROGRAM.entries()), Staged)
     hand.ask(Start(crc, 2000), Refused)
     hand.ask(ArmRequest(crc), Refused)
     hand.ask(Commit(1, crc), Committed)
@@ -275,12 +276,12 @@ def test_therapy_begins_at_zero_whatever_was_delivered_before() -> None:
 def test_no_program_is_exchanged_under_way(state: State) -> None:
     hand = Hand.linked()
     hand.configure()
-    staged = hand.ask(Stage(2, OFF.entries()), Staged)
+    staged = hand.ask(Stage(2, 0, 1, OFF.entries()), Staged)
     hand.arm()
     if state is not State.ARMED:
         hand.ask(Start(PROGRAM.crc(), 2000), Status)
         silent_until(hand, state, 500)
-    assert hand.ask(Stage(3, OFF.entries()), Refused).reason == Refusal.WRONG_STATE
+    assert hand.ask(Stage(3, 0, 1, OFF.entries()), Refused).reason == Refusal.WRONG_STATE
     assert hand.ask(Commit(2, staged.staged_crc), Refused).reason == Refusal.WRONG_STATE
     status = hand.firmware.status()
     assert (status.state, status.program_crc) == (state, PROGRAM.crc())
@@ -407,7 +408,7 @@ def test_an_output_stage_that_fails_is_shut_off_for_good_and_tells(
     assert [(e.code, e.arg) for e in hand.told(Event)] == [(EventCode.FAULT, fault)]
     hand.firmware.therapy.pulses = real
     assert hand.stop().state == State.FAULT
-    hand.ask(Stage(1, PROGRAM.entries()), Refused)
+    hand.ask(Stage(1, 0, 1, PROGRAM.entries()), Refused)
     before = real.pulses
     hand.keep_alive_ms(1000)
     assert (hand.state, real.pulses) == (State.FAULT, before)
@@ -426,7 +427,7 @@ def test_a_device_whose_limit_table_is_insane_never_leaves_fault(shannon_nc: int
     lead = (replace(DBS.lead[0], shannon_nc=shannon_nc),)
     therapy = power_on(replace(DBS, lead=lead)).therapy
     assert (therapy.state, therapy.faults) == (State.FAULT, Fault.SELF_TEST)
-    assert therapy.check_stage(PROGRAM) is not None
+    assert therapy.check(TimerEvent.STAGE) is not None
     therapy.stop(0, StopMode.GROUND)
     assert therapy.state is State.FAULT
 
@@ -441,6 +442,13 @@ def reaching(state: State) -> Hand:
             hand.configure()
             if state is State.ARMED:
                 hand.arm()
+            return hand
+        case State.ARMED_ALONE | State.ALONE:
+            hand = Hand.linked()
+            hand.configure(ADAPTIVE)
+            hand.arm_alone(ADAPTIVE.crc())
+            if state is State.ALONE:
+                hand.ask(StartAlone(ADAPTIVE.crc()), Status)
             return hand
         case _:
             hand = Hand.delivering(2000)
@@ -538,7 +546,7 @@ def test_what_is_programmed_quantised_and_delivered_is_told_apart() -> None:
 def test_a_program_is_judged_by_the_impedance_known() -> None:
     hand = Hand.linked()
     hand.firmware.therapy.impedance_ohm = 4000
-    refused = hand.ask(Stage(1, PROGRAM.entries()), Refused)
+    refused = hand.ask(Stage(1, 0, 1, PROGRAM.entries()), Refused)
     assert (refused.reason, refused.detail) == (Refusal.COMPLIANCE, 12_055)
 
 
