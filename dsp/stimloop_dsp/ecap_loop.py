@@ -14,20 +14,23 @@ implied.
 import math
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from stimloop_dsp.values import Quality, Reading, Setting
 
-UNTRUSTED = (
+UNTRUSTED: Final = (
     Quality.WARMUP | Quality.HELD | Quality.SATURATED | Quality.GAP | Quality.ARTEFACT
 ).value
 """A sweep with one of these flags moves nothing."""
-FLOOR = 0.1
+FLOOR: Final = 0.1
 """Share of the open-loop amplitude that the output begins at, and does not leave downwards."""
-SECOND_US = 1_000_000
+SECOND_US: Final = 1_000_000
 
 
 @dataclass(kw_only=True, eq=False)
@@ -206,6 +209,12 @@ class EcapLinear(EcapController):
         return self.output_ua + 1000 * self.gain * (self.setpoint_uv - level_uv) / (
             self.slope_uv_ma
         )
+
+
+ECAP_CONTROLLERS: Final[Mapping[str, type[EcapController]]] = MappingProxyType(
+    {"ecap_logarithmic": EcapLogarithmic, "ecap_linear": EcapLinear}
+)
+"""Controllers of the evoked response by the name that a prescription gives them."""
 
 
 @dataclass(frozen=True, slots=True)

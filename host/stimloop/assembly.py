@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stimloop import tables
+from stimloop import evoked, tables
 from stimloop_dsp import (
     BetaDetector,
     Continuous,
     DualThreshold,
+    EcapDetector,
+    EcapLinear,
+    EcapLogarithmic,
     OnOff,
     Proportional,
     ProportionalIntegral,
@@ -28,12 +31,14 @@ BELOW_RAIL_UV = 1.0
 """A converter clips to its range exactly: a sample this close to it is saturated, µV."""
 
 
-def tick_us(limits: Limits) -> int:
-    """Control tick of a device: one stream block, µs."""
+def tick_us(prescription: Prescription, limits: Limits) -> int:
+    """Control tick: one stream block, or one pulse where that is what is sensed after, µs."""
+    if prescription.evoked is not None:
+        return evoked.period_us(prescription.stimulation, limits)
     return limits.sense_block * 1_000_000 // limits.sense_rate_hz
 
 
-def detector(prescription: Prescription, limits: Limits) -> BetaDetector:
+def detector(prescription: Prescription, limits: Limits) -> BetaDetector | EcapDetector:
     """Build the detector; where the threshold is captured it is set later.
 
     Parameters
@@ -43,9 +48,11 @@ def detector(prescription: Prescription, limits: Limits) -> BetaDetector:
 
     Returns
     -------
-    BetaDetector
-        For blocks of the one channel that is streamed.
+    BetaDetector or EcapDetector
+        For blocks, or sweeps, of the one channel that is streamed.
     """
+    if prescription.evoked is not None:
+        return evoked.detector(prescription.evoked, limits)
     table = prescription.detector
     on_uv = NEVER_UV if table.threshold_uv is None else table.threshold_uv
     return BetaDetector(
@@ -111,6 +118,12 @@ def controller(
             return Proportional(
                 **envelope, setpoint_uv=threshold_uv, gain_ua=table.kp_ma * 1000
             )
+        case tables.EcapLogarithmic():
+            return EcapLogarithmic(**envelope, **_ecap(table), gain=table.gain)
+        case tables.EcapLinear():
+            return EcapLinear(
+                **envelope, **_ecap(table), gain=table.gain, slope_uv_ma=table.slope_uv_per_ma
+            )
         case _:
             return ProportionalIntegral(
                 **envelope,
@@ -118,3 +131,14 @@ def controller(
                 gain_ua=table.kp_ma * 1000,
                 integral_ms=table.ti_s * 1000,
             )
+
+
+def _ecap(table: tables.EcapLogarithmic | tables.EcapLinear) -> dict[str, Any]:
+    """What both laws of the evoked response take, in their units."""
+    return {
+        "setpoint_uv": table.setpoint_uv,
+        "open_loop_ua": round(table.open_loop_ma * 1000),
+        "rise_per_pulse": table.rise_per_pulse_percent / 100,
+        "rise_per_s": table.rise_per_s_percent / 100,
+        "lost_ms": table.lost_ms,
+    }

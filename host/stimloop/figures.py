@@ -211,6 +211,7 @@ def thresholds_uv(record: Record) -> list[float]:
         asked.detector.threshold_uv,
         asked.detector.release_uv,
         getattr(asked.controller, "lower_uv", None),
+        getattr(asked.controller, "setpoint_uv", None),
     )
     return [threshold for threshold in found if threshold is not None]
 
@@ -220,7 +221,8 @@ def _draw_signal(axes: Axes, record: Record, start_us: int, span: tuple[float, f
     last_us = np.repeat(record.column("sensed", "t_us") - start_us, counts)
     to_come = np.repeat(np.cumsum(counts), counts) - np.arange(counts.sum()) - 1
     seconds = last_us / 1e6 - to_come / record.session["rate_hz"]
-    channel = prescription.loads(record.session["prescription"]).detector.channel
+    asked = prescription.loads(record.session["prescription"])
+    channel = (asked.detector if asked.evoked is None else asked.evoked).channel
     nv = record.samples().nv[:, 0]  # a session streams the detector's channel alone
     uv = np.where(nv == MISSING, np.nan, nv / 1000)
     shown = (seconds >= span[0]) & (seconds <= span[1])

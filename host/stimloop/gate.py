@@ -12,7 +12,7 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from stimloop import course, electrode
+from stimloop import course, electrode, evoked
 from stimloop.errors import Violation
 from stimloop.quantities import exact
 from stimloop_hw.program import PASSIVE, Parameter
@@ -52,7 +52,10 @@ def violations(prescription: Prescription, limits: Limits) -> Iterator[Violation
     yield from missing or electrode.violations(asked, limits)
     yield from _times(asked, limits)
     yield from course.violations(asked, limits)
-    yield from _sensing(prescription.detector, limits)
+    if prescription.evoked is None:
+        yield from _sensing(prescription.detector, limits)
+    else:
+        yield from evoked.violations(prescription, limits)
 
 
 def nearest_period_us(rate_hz: float, step_us: int) -> int:

@@ -5,9 +5,11 @@
     schema = 1
     [stimulation]   the envelope: amplitude, width, rate, slew, contacts, lease
     [detector]      the beta detector: channel, band, smoothing, threshold
+    [evoked]        instead of it: the response after every pulse
     [capture]       instead of a threshold: a percentile of what is sensed before therapy
     [controller]    kind = continuous | on_off | dual_threshold | proportional |
-                    proportional_integral, and the keys of that kind
+                    proportional_integral | ecap_logarithmic | ecap_linear, and the keys of
+                    that kind
 
 Nothing is guessed or clamped: an unknown key, a number in quotes, and values that do not fit
 each other are refused, all that is wrong in one `PrescriptionError`. What the device allows is
@@ -32,6 +34,9 @@ from stimloop.tables import (
     Controller,
     Detector,
     DualThreshold,
+    EcapLinear,
+    EcapLogarithmic,
+    Evoked,
     Stimulation,
 )
 from stimloop.violations import refusals, shown, violations_of
@@ -56,14 +61,18 @@ class Prescription(Table):
         Free text.
     stimulation : Stimulation
     detector : Detector
+    evoked : Evoked or None
+        None where the detector's signal is sensed.
     capture : Capture or None
         None where the threshold is written down, or none is needed.
-    controller : Continuous, OnOff, DualThreshold, Proportional or ProportionalIntegral
+    controller : Continuous, OnOff, DualThreshold, Proportional, ProportionalIntegral, \
+            EcapLogarithmic or EcapLinear
     """
 
     name: str = ""
     stimulation: Stimulation
     detector: Detector = Detector()
+    evoked: Evoked | None = None
     capture: Capture | None = None
     controller: Controller
     _source: str = PrivateAttr(default="")
@@ -75,7 +84,9 @@ class Prescription(Table):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        found = list(_threshold_violations(self)) + list(_lower_violations(self))
+        found = list(_evoked_violations(self))
+        if self.evoked is None and not found:
+            found = [*_threshold_violations(self), *_lower_violations(self)]
         if found:
             raise refusals(found)
         return self
@@ -154,6 +165,7 @@ _TABLES: dict[str, type[Table]] = {
     "": Prescription,
     "stimulation": Stimulation,
     "detector": Detector,
+    "evoked": Evoked,
     "capture": Capture,
     **{
         f"controller.{get_args(table.model_fields['kind'].annotation)[0]}": table
@@ -238,6 +250,41 @@ def _schema_violation(schema: object) -> Violation:
     else:
         asked, remedy = shown(schema), f"write schema = {SCHEMA}"
     return Violation("schema", asked, str(SCHEMA), remedy)
+
+
+def _evoked_violations(asked: Prescription) -> Iterator[Violation]:
+    controller, kind = asked.controller, asked.controller.kind
+    holds = isinstance(controller, EcapLogarithmic | EcapLinear)
+    if holds and asked.evoked is None:
+        yield Violation(
+            "evoked",
+            "nothing",
+            f"the table that tells a controller of kind {kind} where the response is",
+            "add [evoked] with n1_ms",
+        )
+    elif asked.evoked is not None and not holds and kind != "continuous":
+        yield Violation(
+            "controller.kind",
+            f"{kind} beside [evoked]",
+            "ecap_logarithmic, ecap_linear or continuous",
+            "choose one of them, or remove [evoked]",
+        )
+    if asked.evoked is not None and asked.capture is not None:
+        yield Violation(
+            "capture",
+            "a [capture] beside [evoked]",
+            "one of them",
+            "remove it: a setpoint comes from a titration",
+        )
+    if isinstance(controller, EcapLogarithmic | EcapLinear):
+        least_ma, most_ma = asked.stimulation.amplitude_min_ma, asked.stimulation.amplitude_ma
+        if not least_ma <= controller.open_loop_ma <= most_ma:
+            yield Violation(
+                "controller.open_loop_ma",
+                f"{controller.open_loop_ma:g} mA",
+                f"amplitude_min_ma to amplitude_ma, {least_ma:g} to {most_ma:g} mA",
+                "choose an amplitude of the therapy",
+            )
 
 
 def _threshold_violations(asked: Prescription) -> Iterator[Violation]:

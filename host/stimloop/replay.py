@@ -225,6 +225,11 @@ def replay_record(record: Record, other: Prescription | None = None) -> Replay:
             f"channel {prescription.detector.channel} was not recorded, only channel "
             f"{own.detector.channel}; replay with a prescription for that one"
         )
+    if (prescription.evoked is None) is not (own.evoked is None):
+        raise RecordError(
+            f"in {record.directory} {'samples' if own.evoked is None else 'sweeps'} were "
+            "recorded; replay with a prescription that senses the same"
+        )
     program = prescription.program(limits)
     compared = _Compared(record)
     wire = RecordedWire(record, follow_device=other is None)

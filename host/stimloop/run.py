@@ -17,12 +17,14 @@ from stimloop.session import Session
 from stimloop_hw import Link, StimloopError
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import Status
+from stimloop_hw.ranges import evoked_of
 from stimloop_hw.vocabulary import Build, State, StopMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stimloop.prescription import Prescription
+    from stimloop_hw.messages import Limits
 
 SIMULATED_S = 60.0
 """How long a session on a simulated patient lasts if nobody says."""
@@ -98,7 +100,7 @@ def run_session(
         limits = link.limits()
         prescription.check(limits)
         utc, device_us = datetime.now(UTC), link.t_us
-        tick_us = assembly.tick_us(limits)
+        tick_us = assembly.tick_us(prescription, limits)
         description = {
             "url": url,
             "identity": identity,
@@ -107,7 +109,7 @@ def run_session(
             "utc": utc.isoformat(),
             "device_us": device_us,
             "tick_us": tick_us,
-            "rate_hz": limits.sense_rate_hz,
+            "rate_hz": _rate_hz(prescription, limits),
             "channels": 1,
             # How "utc" may be laid on the device's time; no decision knows it.
             "clock": asdict(link.clock.estimate),
@@ -117,8 +119,7 @@ def run_session(
             seconds = SIMULATED_S
         with Recorder.create(directory, description) as recorder, Interrupt() as interrupt:
             program = program_device(link, prescription, limits)
-            mask = 1 << prescription.detector.channel
-            link.stream(mask, limits.sense_rate_hz, limits.sense_block)
+            _start_stream(link, prescription, limits)
             session = Session(link, prescription, limits, program, recorder)
             try:
                 _drive(session, interrupt, seconds, on_progress)
@@ -131,6 +132,23 @@ def run_session(
                 recorder.event(session.steps, link.t_us, "note", text=str(problem))
                 raise
     return directory
+
+
+def _rate_hz(prescription: Prescription, limits: Limits) -> int:
+    """Samples per second: of blocks, or within a sweep."""
+    if prescription.evoked is None:
+        return limits.sense_rate_hz
+    return evoked_of(limits)[prescription.evoked.channel].rate_hz
+
+
+def _start_stream(link: Link, prescription: Prescription, limits: Limits) -> None:
+    asked = prescription.evoked
+    if asked is None:
+        mask = 1 << prescription.detector.channel
+        link.stream(mask, limits.sense_rate_hz, limits.sense_block)
+    else:
+        bit = limits.sense_channels + asked.channel
+        link.stream_evoked(bit, evoked_of(limits)[asked.channel])
 
 
 def _drive(

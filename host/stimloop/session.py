@@ -18,7 +18,7 @@ from stimloop.errors import TherapyEnded
 from stimloop.governor import Governor, Order
 from stimloop.step import Latency, Step
 from stimloop.tables import DualThreshold
-from stimloop_dsp import Quality, Setting
+from stimloop_dsp import BetaDetector, Quality, Setting
 from stimloop_hw.messages import (
     Event,
     Heartbeat,
@@ -82,7 +82,7 @@ class Session:
         self.stimulating = False
         self._prescription = prescription
         self._program = program
-        self.tick_us = assembly.tick_us(limits)
+        self.tick_us = assembly.tick_us(prescription, limits)
         self._detector = assembly.detector(prescription, limits)
         self._governor = Governor(program, limits, self.tick_us)
         self._lease_ms = prescription.stimulation.lease_ms
@@ -182,6 +182,7 @@ class Session:
         if self._capture.push(reading):
             threshold_uv, lower_uv = self._capture.thresholds_uv()
             self._capture = None
+            assert isinstance(self._detector, BetaDetector)  # no other one is captured for
             self._detector.thresholds = (threshold_uv, threshold_uv)
             self._controller = self._controlled(threshold_uv, lower_uv)
             found_uv = [threshold_uv]
@@ -227,14 +228,18 @@ class Session:
         return self._sp
 
     def _heed_notices(self) -> None:
-        """The device is the authority: go on from what it says."""
+        """The device is the authority: go on from what it says.
+
+        Statuses are heeded last. A record keeps them in a stream of their own, so that their
+        place among what came with them is not known to a replay.
+        """
         notices = self.wire.notices
+        statuses = []
         while notices:
             notice = notices.popleft()
             match notice:
                 case Status():
-                    self.log.status(self.steps, notice)
-                    self._heed_status(notice)
+                    statuses.append(notice)
                 case Refused():
                     self.log.event(
                         self.steps,
@@ -256,6 +261,9 @@ class Session:
                         if notice.code in EventCode.__members__.values()
                         else "",
                     )
+        for status in statuses:
+            self.log.status(self.steps, status)
+            self._heed_status(status)
 
     def _heed_status(self, status: Status) -> None:
         if not self.stimulating or status.t_us <= self._sent_us:

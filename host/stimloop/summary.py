@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stimloop import gate, prescription
+from stimloop import dose, gate, prescription
 from stimloop.step import Latency
 from stimloop_dsp import MISSING, find_bursts, find_peak, summarise
 from stimloop_hw.vocabulary import Build, Refusal, SensedFlag
@@ -62,6 +62,11 @@ class Summary:
         Bursts of at least 100 ms: rate, mean duration, rate of those longer than 600 ms.
     teed_uw : float or None
         Total electrical energy delivered, as power, µW; see Notes.
+    ecap_median_uv, ecap_deviation_uv, dose_accuracy_uv : float or None
+        Evoked response, N1 to P2: its median, mean distance and root mean squared distance from
+        the setpoint, µV; see `stimloop.dose`.
+    dose_median_nc, dose_least_nc, dose_most_nc : float or None
+        Charge of a pulse where the evoked response is sensed, nC.
     latency_us : dict
         For each stage ``p50``, ``p99`` and ``max``, µs.
 
@@ -104,6 +109,12 @@ class Summary:
     mean_burst_ms: float | None
     long_bursts_per_min: float | None
     teed_uw: float | None
+    ecap_median_uv: float | None
+    ecap_deviation_uv: float | None
+    dose_accuracy_uv: float | None
+    dose_median_nc: float | None
+    dose_least_nc: float | None
+    dose_most_nc: float | None
     latency_us: dict[str, dict[str, float]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -138,7 +149,10 @@ def summarize(record: Record, *, burst_threshold_uv: float | None = None) -> Sum
     stim = record.column("sensed", "flags")[:whole] & SensedFlag.STIM != 0
     level_uv = record.column("steps", "level")[started:whole]
     refusals = [event.code for event in record.events() if event.kind == "refused"]
+    asked = prescription.loads(record.session["prescription"])
     rate_hz = record.session["rate_hz"]
+    if asked.evoked is not None:  # a sweep stands for the time of its pulse
+        counts, rate_hz = np.ones_like(counts), 1e6 / record.session["tick_us"]
     samples = int(counts[started:].sum())
     return Summary(
         record=str(record.directory),
@@ -151,10 +165,17 @@ def summarize(record: Record, *, burst_threshold_uv: float | None = None) -> Sum
         refused=len(refusals),
         stale=refusals.count(Refusal.EXPIRED),
         time_on_fraction=float((counts * stim)[started:].sum() / samples) if samples else None,
-        peak_hz=_peak_hz(record, int(counts[:started].sum()), int(counts.sum())),
+        peak_hz=_peak_hz(record, int(counts[:started].sum()), int(counts.sum()))
+        if asked.evoked is None
+        else None,
         latency_us=_latency_us(record),
         **_delivered(record, start_us, end_us),
-        **_bursts(level_uv, 1e6 / record.session["tick_us"], burst_threshold_uv),
+        **_bursts(
+            level_uv if asked.evoked is None else level_uv[:0],
+            1e6 / record.session["tick_us"],
+            burst_threshold_uv,
+        ),
+        **dose.told(record, asked, started),
     )
 
 

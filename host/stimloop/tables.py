@@ -255,6 +255,30 @@ class Detector(Table):
         return self
 
 
+class Evoked(Table):
+    """Sense the response that each pulse evokes, instead of the beta detector's signal.
+
+    Attributes
+    ----------
+    channel : int
+        Evoked channel.
+    n1_ms : float
+        Where N1 is expected after the end of the pulse, ms.
+    least_uv : float
+        Least amplitude of a response, N1 to P2, µV.
+    lobe_hz : float
+        Frequency of the template's lobes, Hz.
+    search : int
+        Sweeps from one search for the response's place to the next; 0 is never.
+    """
+
+    channel: int = Field(default=0, ge=0)
+    n1_ms: Number = Field(gt=0, le=10)
+    least_uv: Number = Field(default=10.0, gt=0)
+    lobe_hz: Number = Field(default=1000.0, gt=0)
+    search: int = Field(default=50, ge=0, le=1_000_000)
+
+
 class Capture(Table):
     """How a threshold is found: sense without stimulating, then take a percentile.
 
@@ -339,14 +363,78 @@ class ProportionalIntegral(Table):
     ti_s: Number = Field(gt=0)
 
 
+class _Ecap(Table):
+    """What both laws that hold the evoked response at a setpoint have in common.
+
+    Attributes
+    ----------
+    setpoint_uv : float
+        Wanted response, N1 to P2, µV.
+    open_loop_ma : float
+        Amplitude while there is no response, mA; stimulation.fallback_ma is the device's own.
+    rise_per_pulse_percent, rise_per_s_percent : float
+        Greatest rise from pulse to pulse, and over a second, percent.
+    lost_ms : float
+        How long the response may be missing, ms.
+    """
+
+    setpoint_uv: Number = Field(gt=0)
+    open_loop_ma: Milliamperes = Field(gt=0)
+    rise_per_pulse_percent: Number = Field(default=5.0, gt=0, le=100)
+    rise_per_s_percent: Number = Field(default=20.0, gt=0, le=1000)
+    lost_ms: Milliseconds = 2000.0
+
+
+class EcapLogarithmic(_Ecap):
+    """Hold the evoked response at a setpoint, in the logarithm of the amplitude.
+
+    Attributes
+    ----------
+    gain : float
+        Per pulse.
+    setpoint_uv, open_loop_ma, rise_per_pulse_percent, rise_per_s_percent, lost_ms : float
+        Of both laws: setpoint, µV; amplitude without a response, mA; greatest rises, percent;
+        how long a response may be missing, ms.
+    """
+
+    kind: Literal["ecap_logarithmic"]
+    gain: Number = Field(default=0.05, gt=0, le=0.25)
+
+
+class EcapLinear(_Ecap):
+    """Hold the evoked response at a setpoint, in the amplitude itself.
+
+    Attributes
+    ----------
+    slope_uv_per_ma : float
+        Growth of the response that the gain is meant for, µV/mA.
+    gain : float
+        Per pulse.
+    setpoint_uv, open_loop_ma, rise_per_pulse_percent, rise_per_s_percent, lost_ms : float
+        As those of `EcapLogarithmic`.
+    """
+
+    kind: Literal["ecap_linear"]
+    slope_uv_per_ma: Number = Field(gt=0)
+    gain: Number = Field(default=0.2, gt=0, le=1)
+
+
 CONTROLLERS: tuple[type[Table], ...] = (
     Continuous,
     OnOff,
     DualThreshold,
     Proportional,
     ProportionalIntegral,
+    EcapLogarithmic,
+    EcapLinear,
 )
 Controller = Annotated[
-    Continuous | OnOff | DualThreshold | Proportional | ProportionalIntegral,
+    Continuous
+    | OnOff
+    | DualThreshold
+    | Proportional
+    | ProportionalIntegral
+    | EcapLogarithmic
+    | EcapLinear,
     Field(discriminator="kind"),
 ]

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import device
-from tests.peer import power_on
 
 from stimloop import prescription, tables
 from stimloop.errors import PrescriptionError
 from stimloop.gate import nearest_period_us
 from stimloop_dsp import CONTROLLERS
+from stimloop_dsp.ecap_loop import ECAP_CONTROLLERS
 from stimloop_hw.program import CASE, PASSIVE, Mode, Parameter, Program
 from stimloop_hw.ranges import Bounding, Contact, Run, Shape, pack_rows
+from stimloop_sim.bench import Bench
 from stimloop_sim.datasheet import describe_limits
 from stimloop_sim.limits import check_program
 from stimloop_sim.profile import Profile
@@ -145,7 +146,7 @@ def test_every_example_fits_the_simulated_implant_that_it_names(path: Path) -> N
     named = re.search(r"--device 'sim://([a-z-]+)", path.read_text("utf-8"))
     assert named
     profile = Profile.named(named[1])
-    limits = describe_limits(profile, power_on(profile).front_end)
+    limits = describe_limits(profile, Bench.of_url(f"sim://{named[1]}").firmware.front_end)
     asked = prescription.load(path)
     program = asked.program(limits)
     assert check_program(profile, program, profile.impedance_ohm) is None
@@ -157,7 +158,7 @@ def test_there_are_examples() -> None:
 
 def test_every_controller_of_the_signal_library_can_be_prescribed_and_no_other() -> None:
     kinds = {get_args(table.model_fields["kind"].annotation)[0] for table in tables.CONTROLLERS}
-    assert kinds == set(CONTROLLERS)
+    assert kinds == {*CONTROLLERS, *ECAP_CONTROLLERS}
 
 
 @given(st.integers(min_value=0, max_value=25_500))
@@ -457,7 +458,7 @@ def test_whatever_stands_in_a_line_passes_or_is_refused_but_never_fails(
 
 
 UNITS = ("_ma", "_ms", "_us", "_uv", "_hz", "_s", "_percent")
-WITHOUT_UNIT = {"order", "channel", "percentile", "lower_percentile", "seconds"}
+WITHOUT_UNIT = {"order", "channel", "percentile", "lower_percentile", "seconds", "gain"}
 
 
 def test_every_number_of_a_prescription_says_its_unit() -> None:
