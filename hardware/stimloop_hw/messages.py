@@ -176,6 +176,11 @@ class Identity(Message):
     boot: U32
     nonce: Bytes16
 
+    @property
+    def serial(self) -> str:
+        """The device's number as people write it: 16 hexadecimal digits."""
+        return f"{self.device_id:016X}"
+
 
 @message(0x03, Peer.HOST, Role.GUEST)
 class Auth(Message):

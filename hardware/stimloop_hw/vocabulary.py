@@ -95,8 +95,9 @@ class Bound(IntEnum):
     HELD = 4  # the reading is not to be trusted
     SIGNAL_LOST = 5
     CAPTURE = 6  # a threshold is still being captured
-    WITHHELD = 7  # the device's own loop could not move it: HOLD, FALLBACK or a limit
-    UNTOLD = 8  # what the device decided did not arrive
+    CHATTER = 7
+    WITHHELD = 8  # the device's own loop could not move it: HOLD, FALLBACK or a limit
+    UNTOLD = 9  # what the device decided did not arrive
 
 
 class Build(IntFlag):

@@ -67,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
             seconds=options.seconds,
             directory=options.out,
             on_progress=lambda done: progress.update(task, completed=done),
+            on_alarm=lambda text: print(f"stimloop: {text}", file=sys.stderr),
         )
     values = summarize(Record.open(directory)).as_dict()
     if options.json:

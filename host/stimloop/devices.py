@@ -78,7 +78,7 @@ def describe(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
         "identity": {
             "model": identity.model.rstrip(b"\0").decode("ascii", "replace"),
             "firmware": identity.firmware,
-            "device_id": f"{identity.device_id:016X}",
+            "device_id": identity.serial,
             "boot": identity.boot,
             "table_crc": f"{identity.table_crc:08X}",
             "build": [flag.name.lower() for flag in Build(identity.build) if flag.name],

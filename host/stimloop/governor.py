@@ -16,12 +16,28 @@ from stimloop_hw.ranges import runs_of
 from stimloop_hw.vocabulary import Bound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stimloop_dsp import Setting
     from stimloop_hw.messages import Limits
     from stimloop_hw.program import Program
 
 SIGNAL_LOST_US = 2_000_000
 """Without a trustworthy sample for so long, the fallback amplitude is ordered."""
+
+FALLBACK: Mapping[Bound, str] = {
+    Bound.SIGNAL_LOST: (
+        f"no sample to be trusted for {SIGNAL_LOST_US / 1e6:g} s: the fallback amplitude is "
+        "ordered; look at the lead, the cable and the sensing channel"
+    ),
+    Bound.CHATTER: (
+        "the loop switches more often than governor.switches_per_min allows: the fallback "
+        "amplitude is ordered for the rest of this session; lengthen onset, termination or "
+        "smoothing, lower the gain, and start a new one"
+    ),
+    Bound.NONE: "the samples can be trusted again: the controller leads",
+}
+"""Why the fallback is ordered, and what to do; or that it is not any more."""
 
 _UNTRUSTED = (Quality.HELD | Quality.SATURATED | Quality.ARTEFACT | Quality.GAP).value
 _WARMUP = Quality.WARMUP.value
@@ -54,6 +70,11 @@ class Governor:
         What the device said of itself.
     tick_us : int
         Time between two orders, µs.
+
+    Attributes
+    ----------
+    fallback : Bound
+        Why the fallback is ordered, a key of `FALLBACK`; `Bound.NONE` while it is not.
     """
 
     def __init__(self, program: Program, limits: Limits, tick_us: int) -> None:
@@ -67,6 +88,7 @@ class Governor:
         self._period_us = program.period_min_us
         self._untrusted_us = 0
         self._settled = False
+        self.fallback = Bound.NONE
 
     def rebase(self, amplitude_ua: int) -> None:
         """Go on from what the device delivers, where it did not follow the orders.
@@ -78,7 +100,7 @@ class Governor:
         """
         self._position_na = amplitude_ua * 1000
 
-    def admit(self, wanted: Setting, quality: Quality) -> Order:
+    def admit(self, wanted: Setting, quality: Quality, *, chatters: bool = False) -> Order:
         """Order the nearest safe value.
 
         Parameters
@@ -87,6 +109,8 @@ class Governor:
             Whatever a controller came up with.
         quality : Quality
             Of the reading it came from.
+        chatters : bool
+            The loop switches too often; its wishes count no more.
 
         Returns
         -------
@@ -98,14 +122,19 @@ class Governor:
         self._settled = self._settled or quality == Quality.OK
         lost = untrusted or unsettled
         self._untrusted_us = self._untrusted_us + self._tick_us if lost else 0
-        if self._untrusted_us >= SIGNAL_LOST_US:
+        if chatters:
+            self.fallback = Bound.CHATTER
+        elif self._untrusted_us >= SIGNAL_LOST_US:
+            self.fallback = Bound.SIGNAL_LOST
+        else:
+            self.fallback = Bound.NONE
+        bound = self.fallback
+        if bound is not Bound.NONE:
             amplitude_ua, period_us = self._program.fallback_ua, self._period_us
-            bound = Bound.SIGNAL_LOST
         elif untrusted or not _is_whole(wanted):
             return Order(self._quantised_ua(), self._period_us, Bound.HELD)
         else:
             amplitude_ua, period_us = wanted.amplitude_ua, wanted.period_us
-            bound = Bound.NONE
         in_range_ua = self._in_range(amplitude_ua)
         in_range_us = self._period_in_range(period_us)
         if in_range_ua != amplitude_ua or in_range_us != period_us:

@@ -3,6 +3,7 @@
 ::
 
     schema = 1
+    device_id = "…" the one device that it is for, as `stimloop status` says; any if not given
     [stimulation]   the envelope: amplitude, width, rate, slew, contacts, lease
     [detector]      the beta detector: channel, band, smoothing, threshold
     [evoked]        instead of it: the response after every pulse
@@ -10,6 +11,7 @@
     [controller]    kind = continuous | on_off | dual_threshold | proportional |
                     proportional_integral | ecap_logarithmic | ecap_linear, and the keys of
                     that kind
+    [governor]      how often the loop may switch
 
 Nothing is guessed or clamped: an unknown key, a number in quotes, and values that do not fit
 each other are refused, all that is wrong in one `PrescriptionError`. What the device allows is
@@ -27,7 +29,7 @@ from pydantic import PrivateAttr, ValidationError, model_validator
 
 from stimloop import gate
 from stimloop.errors import PrescriptionError, Violation
-from stimloop.quantities import CONTACTS, Table
+from stimloop.quantities import CONTACTS, DeviceId, Table
 from stimloop.tables import (
     CONTROLLERS,
     Capture,
@@ -37,6 +39,7 @@ from stimloop.tables import (
     EcapLinear,
     EcapLogarithmic,
     Evoked,
+    Governor,
     Stimulation,
 )
 from stimloop.violations import refusals, shown, violations_of
@@ -45,7 +48,7 @@ from stimloop_hw.program import Mode, Program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stimloop_hw.messages import Limits
+    from stimloop_hw.messages import Identity, Limits
 
 __all__ = ["SCHEMA", "Capture", "Detector", "Prescription", "Stimulation", "load", "loads"]
 
@@ -59,6 +62,8 @@ class Prescription(Table):
     ----------
     name : str
         Free text.
+    device_id : str or None
+        The one device that it is for, 16 hexadecimal digits; None if it is for any.
     stimulation : Stimulation
     detector : Detector
     evoked : Evoked or None
@@ -67,14 +72,17 @@ class Prescription(Table):
         None where the threshold is written down, or none is needed.
     controller : Continuous, OnOff, DualThreshold, Proportional, ProportionalIntegral, \
             EcapLogarithmic or EcapLinear
+    governor : Governor
     """
 
     name: str = ""
+    device_id: DeviceId | None = None
     stimulation: Stimulation
     detector: Detector = Detector()
     evoked: Evoked | None = None
     capture: Capture | None = None
     controller: Controller
+    governor: Governor = Governor()
     _source: str = PrivateAttr(default="")
 
     @property
@@ -107,6 +115,27 @@ class Prescription(Table):
         violations = tuple(gate.violations(self, limits))
         if violations:
             raise PrescriptionError(violations)
+
+    def check_device(self, identity: Identity) -> None:
+        """Compare the device that answers with the one that this is for.
+
+        Parameters
+        ----------
+        identity : Identity
+
+        Raises
+        ------
+        PrescriptionError
+            If it is another one.
+        """
+        if self.device_id not in (None, identity.serial):
+            violation = Violation(
+                "device_id",
+                f"device {self.device_id}",
+                f"device {identity.serial}, which answers",
+                "connect the device that it is for, or take this one's prescription",
+            )
+            raise PrescriptionError((violation,))
 
     def program(self, limits: Limits) -> Program:
         """Express the envelope in the device's integers.
@@ -167,6 +196,7 @@ _TABLES: dict[str, type[Table]] = {
     "detector": Detector,
     "evoked": Evoked,
     "capture": Capture,
+    "governor": Governor,
     **{
         f"controller.{get_args(table.model_fields['kind'].annotation)[0]}": table
         for table in CONTROLLERS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated
@@ -53,6 +54,13 @@ def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _device_id(value: str) -> str:
+    if re.fullmatch("[0-9A-F]{16}", value) is None:
+        raise refusal("16 of the digits 0 to 9 and A to F", "copy it from stimloop status")
+    return value
+
+
+DeviceId = Annotated[str, AfterValidator(_device_id)]
 Number = Annotated[float, BeforeValidator(_number)]
 Milliamperes = Annotated[Number, Field(ge=0, le=1_000_000), AfterValidator(_whole_microamperes)]
 Contacts = Annotated[

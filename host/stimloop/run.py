@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stimloop import assembly
 from stimloop import prescription as prescriptions
 from stimloop.errors import CaptureError, PrescriptionError, Violation
+from stimloop.governor import FALLBACK
 from stimloop.interrupt import Interrupt
 from stimloop.programming import program_device
 from stimloop.recorder import Recorder
@@ -51,6 +52,7 @@ def run_session(
     seconds: float | None = None,
     directory: Path | str | None = None,
     on_progress: Callable[[float], None] | None = None,
+    on_alarm: Callable[[str], None] | None = None,
 ) -> Path:
     """Program a device, close the loop on it, stop it, and leave a record.
 
@@ -69,6 +71,8 @@ def run_session(
         Where the record goes; empty or not there. If not given, a fresh one.
     on_progress : callable, optional
         Called about once per second of the device's time with the seconds of therapy done.
+    on_alarm : callable, optional
+        Called with a sentence when the governor orders the fallback, and when no longer.
 
     Returns
     -------
@@ -81,7 +85,8 @@ def run_session(
         If the device cannot be reached, does not accept the key, is another one, or is lost
         on the way.
     PrescriptionError
-        If the device's limits do not allow the prescription; nothing was sent then.
+        If the prescription is for another device, or this one's limits do not allow it;
+        nothing was sent then.
     OrderRefused
         If the device refuses it.
     CaptureError, TherapyEnded, RecordError
@@ -97,6 +102,7 @@ def run_session(
     directory = fresh_directory() if directory is None else Path(directory)
     with Link.open(url, key=key) as link:
         identity = link.hello()
+        prescription.check_device(identity)
         limits = link.limits()
         prescription.check(limits)
         utc, device_us = datetime.now(UTC), link.t_us
@@ -122,7 +128,7 @@ def run_session(
             _start_stream(link, prescription, limits)
             session = Session(link, prescription, limits, program, recorder)
             try:
-                _drive(session, interrupt, seconds, on_progress)
+                _drive(session, interrupt, seconds, on_progress, on_alarm)
                 link.stop(StopMode.GROUND if interrupt.requested else StopMode.RAMP)
                 request = "interrupt" if interrupt.requested else "stop"
                 recorder.event(session.steps, link.t_us, "operator", text=request)
@@ -156,12 +162,14 @@ def _drive(
     interrupt: Interrupt,
     seconds: float | None,
     on_progress: Callable[[float], None] | None,
+    on_alarm: Callable[[str], None] | None,
 ) -> None:
     """Step until the time is over, sensing ends, or somebody asks to end."""
     tick_us = session.tick_us
     wanted = None if seconds is None else max(1, round(seconds * 1e6 / tick_us))
     ticks_per_s = max(1, 1_000_000 // tick_us)
     done = 0
+    fallback = session.fallback
     while not interrupt.requested and (wanted is None or done < wanted):
         if session.step() is None:
             if not session.stimulating:
@@ -172,6 +180,9 @@ def _drive(
                 )
             return
         done += session.stimulating
+        if on_alarm is not None and session.fallback is not fallback:
+            fallback = session.fallback
+            on_alarm(FALLBACK[fallback])
         if on_progress is not None and session.steps % ticks_per_s == 0:
             on_progress(done * tick_us / 1e6)
 

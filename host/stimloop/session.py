@@ -14,8 +14,9 @@ import numpy as np
 
 from stimloop import assembly
 from stimloop.capture import ThresholdCapture
+from stimloop.chatter import Chatter
 from stimloop.errors import TherapyEnded
-from stimloop.governor import Governor, Order
+from stimloop.governor import FALLBACK, Governor, Order
 from stimloop.step import Latency, Step
 from stimloop.tables import DualThreshold
 from stimloop_dsp import BetaDetector, Quality, Setting
@@ -66,6 +67,8 @@ class Session:
         The therapy was started.
     tick_us : int
         Control tick, µs.
+    fallback : Bound
+        Why the fallback is ordered, `Bound.NONE` while it is not.
     """
 
     def __init__(
@@ -85,6 +88,8 @@ class Session:
         self.tick_us = assembly.tick_us(prescription, limits)
         self._detector = assembly.detector(prescription, limits)
         self._governor = Governor(program, limits, self.tick_us)
+        self._chatter = Chatter(prescription, program)
+        self.fallback = Bound.NONE
         self._lease_ms = prescription.stimulation.lease_ms
         self._beat_us = -HEARTBEAT_US
         self._sp = 0
@@ -141,7 +146,7 @@ class Session:
         else:
             wanted = self._controller.update(reading)
             controlled_ns = perf_counter_ns()
-            order = self._governor.admit(wanted, reading.quality)
+            order = self._governed(wanted, reading)
             governed_ns = perf_counter_ns()
         sp = self._send(order, block.t_us)
         written_ns = perf_counter_ns()
@@ -175,6 +180,22 @@ class Session:
         )
         self.steps += 1
         return step
+
+    def _governed(self, wanted: Setting, reading: Reading) -> Order:
+        """What may be ordered; where that is the fallback, it is told why."""
+        chatters = self._chatter.push(wanted, reading)
+        order = self._governor.admit(wanted, reading.quality, chatters=chatters)
+        if self._governor.fallback is not self.fallback:
+            self.fallback = self._governor.fallback
+            self.log.event(
+                self.steps,
+                reading.t_us,
+                "governor",
+                code=self.fallback,
+                detail=self._program.fallback_ua,
+                text=FALLBACK[self.fallback],
+            )
+        return order
 
     def _captured(self, reading: Reading) -> tuple[Setting, Order]:
         """Threshold capture: nothing is wanted yet, and nothing ordered."""

@@ -38,7 +38,7 @@ SESSION_KEYS: Final = (
 )
 """What session.json has to say, besides schema, versions and the message table's CRC."""
 
-EventKind = Literal["operator", "refused", "device", "captured", "note"]
+EventKind = Literal["operator", "refused", "device", "captured", "governor", "note"]
 """What `EventRow.kind` may be."""
 
 
@@ -54,12 +54,13 @@ class EventRow:
         Device time, µs.
     kind : str
         ``operator``: `text` is the request, such as ``start``. ``refused``: by the device.
-        ``device``: an Event of the device. ``captured``: a threshold was found. ``note``: free.
+        ``device``: an Event of the device. ``captured``: a threshold was found.
+        ``governor``: it orders the fallback, or no longer. ``note``: free.
     order : int
         ``refused``: number of the message that was refused; else 0.
     code : int
         ``refused``: `Refusal`. ``device``: `EventCode`. ``captured``: 0 for the threshold or
-        the upper one, 1 for the lower one.
+        the upper one, 1 for the lower one. ``governor``: `Bound`, why; NONE if no longer.
     detail : int
         ``refused`` and ``device``: as the device said. ``captured``: the threshold, nV.
     text : str

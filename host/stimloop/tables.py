@@ -297,6 +297,20 @@ class Capture(Table):
     lower_percentile: Percentile | None = None
 
 
+class Governor(Table):
+    """What the governor does not leave to the controller.
+
+    Attributes
+    ----------
+    switches_per_min : int
+        More swings of the wanted amplitude within 60 s, or with on_off more decisions of the
+        detector, are chatter: the fallback amplitude is ordered until the session ends. The
+        default is a design choice: twice what on/off control does on the virtual patients.
+    """
+
+    switches_per_min: int = Field(default=240, ge=2, le=1200)
+
+
 class Continuous(Table):
     """One amplitude, whatever the level says, as long as the samples can be trusted."""
 

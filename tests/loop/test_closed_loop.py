@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 
 import stimloop
 from stimloop.demo import demonstrate
-from stimloop.errors import CaptureError
+from stimloop.devices import describe
+from stimloop.errors import CaptureError, PrescriptionError
+from stimloop.step import Bound
+from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.vocabulary import Lead, State
 
 if TYPE_CHECKING:
@@ -81,6 +85,48 @@ def test_what_the_supply_cannot_drive_is_less_and_the_record_says_so(
     assert told == {("lead", Lead.COMPLIANCE), ("lead", 0)}
     assert any(status.lead == Lead.COMPLIANCE for _, status in record.statuses())
     assert stimloop.replay_record(record).identical
+
+
+def test_a_loop_that_chatters_is_told_ends_in_the_fallback_and_replays(
+    tmp_path: Path, prescription_file: Callable[..., Path]
+) -> None:
+    told: list[str] = []
+    directory = stimloop.run_session(
+        stimloop.load_prescription(
+            prescription_file(
+                ("smooth_ms = 400", "smooth_ms = 20"),
+                ("slew_ma_per_s = 12.0", "slew_ma_per_s = 12.0\nfallback_ma = 1.0"),
+                ("[controller]", "[governor]\nswitches_per_min = 60\n\n[controller]"),
+            )
+        ),
+        "sim://dbs?seed=1",
+        seconds=30,
+        directory=tmp_path / "record",
+        on_alarm=told.append,
+    )
+    record = stimloop.Record.open(directory)
+    (event,) = [event for event in record.events() if event.kind == "governor"]
+    assert told == [event.text]
+    assert "lower the gain" in event.text
+    after = record.column("steps", "t_us") > event.t_us + 300_000
+    assert set(record.column("steps", "admitted_ua")[after]) == {1_000}
+    assert set(record.column("steps", "bound")[after]) == {Bound.CHATTER}
+    assert stimloop.replay_record(record).identical
+
+
+def test_a_prescription_for_another_device_is_refused_and_nothing_is_sent(
+    tmp_path: Path, prescription_file: Callable[..., Path]
+) -> None:
+    own = describe("sim://dbs", DEVELOPMENT_KEY)["identity"]["device_id"]
+    for device_id, accepted in ((own, True), ("5354494D00000001", False)):
+        prescription = stimloop.load_prescription(
+            prescription_file(('name = "test"', f'device_id = "{device_id}"'))
+        )
+        directory = tmp_path / device_id
+        refusal = pytest.raises(PrescriptionError, match=f"allowed device {own}, which answers")
+        with nullcontext() if accepted else refusal:
+            stimloop.run_session(prescription, "sim://dbs", seconds=0.1, directory=directory)
+        assert directory.exists() is accepted
 
 
 def test_a_record_replays_to_the_bit(

@@ -26,7 +26,6 @@ from stimloop_sim.limits import check_program
 from stimloop_sim.profile import Profile
 
 if TYPE_CHECKING:
-    from stimloop.quantities import Table
     from stimloop_hw.messages import Limits
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
@@ -457,18 +456,23 @@ def test_whatever_stands_in_a_line_passes_or_is_refused_but_never_fails(
         prescription.loads(text).program(LIMITS)
 
 
-UNITS = ("_ma", "_ms", "_us", "_uv", "_hz", "_s", "_percent")
-WITHOUT_UNIT = {"order", "channel", "percentile", "lower_percentile", "seconds", "gain"}
+UNITS = ("_ma", "_ms", "_us", "_uv", "_hz", "_s", "_percent", "_per_min")
+WITHOUT_UNIT = {
+    *("order", "channel", "percentile", "lower_percentile", "seconds", "gain", "search"),
+}
+
+
+@pytest.mark.parametrize("written", ["53494D", "5354494d44425301", "0x5354494D44425301"])
+def test_a_device_is_named_as_status_names_it_or_not_at_all(written: str) -> None:
+    error = refused(changed('name = "whole"', f'device_id = "{written}"'))
+    assert [violation.field for violation in error.violations] == ["device_id"]
+    assert "copy it from stimloop status" in str(error)
 
 
 def test_every_number_of_a_prescription_says_its_unit() -> None:
-    of_prescription: list[type[Table]] = [
-        *(tables.Stimulation, tables.Detector, tables.Capture),
-        *tables.CONTROLLERS,
-    ]
     numbers = {
         key
-        for table in of_prescription
+        for table in prescription._TABLES.values()
         for key, field in table.model_fields.items()
         if re.search(r"\b(int|float)\b", str(field.annotation))
     }
