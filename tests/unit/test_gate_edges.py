@@ -11,7 +11,7 @@ from tests.peer import DBS, PROGRAM
 from stimloop.governor import SIGNAL_LOST_US, Governor
 from stimloop_dsp import Quality, Setting
 from stimloop_hw.program import CASE, Parameter, Program
-from stimloop_hw.ranges import Contact, Run
+from stimloop_hw.ranges import Contact, Run, pack_rows
 from stimloop_hw.vocabulary import Bound, Refusal
 from stimloop_sim import limits
 from stimloop_sim.limits import Breach, slew_step_ua
@@ -65,9 +65,9 @@ def test_no_order_falls_a_nanoampere_early() -> None:
     governor.rebase(1000)
     # 33.333 µA a tick, quantised down to steps of 100 µA.
     assert [admitted(governor, 0) for _ in range(4)] == [900, 900, 900, 800]
-    exact = Governor(replace(PROGRAM, slew_down_ua_s=100_000), LIMITS, 1000)
-    exact.rebase(1000)
-    assert [admitted(exact, 0) for _ in range(3)] == [900, 800, 700]
+    exact = Governor(replace(PROGRAM, slew_down_ua_s=1_000_000), FINE, 1000)
+    exact.rebase(3000)
+    assert [admitted(exact, 0) for _ in range(3)] == [2000, 1000, 0]
 
 
 def test_an_order_on_the_way_down_is_an_integer_whatever_the_slew() -> None:
@@ -103,6 +103,36 @@ def test_the_programs_minimum_itself_is_in_range_and_the_first_order_upward() ->
     governor = Governor(program, FINE, 20_000)
     assert admitted(governor, 1000) == 1000
     assert admitted(Governor(program, FINE, 20_000), 3000) == 1000
+
+
+def test_an_order_that_is_held_keeps_amplitude_and_period() -> None:
+    governor = Governor(replace(PROGRAM, period_max_us=500_000, slew_ua_s=10**9), FINE, 20_000)
+    governor.admit(Setting(1000, 40_000), Quality.OK)
+    held = governor.admit(Setting(2000, 10_000), Quality.SATURATED)
+    assert (held.amplitude_ua, held.period_us, held.bound) == (1000, 40_000, Bound.HELD)
+
+
+def test_the_periods_limits_themselves_are_ordered_as_they_are() -> None:
+    program = replace(PROGRAM, period_min_us=7_691, period_max_us=500_001)  # on no step
+    for period_us in (7_691, 500_001):
+        governor = Governor(program, LIMITS, 20_000)
+        assert governor.admit(Setting(0, period_us), Quality.OK).period_us == period_us
+
+
+def test_a_period_between_two_runs_becomes_the_next_one_that_there_is() -> None:
+    runs = (Run(4_000, 8_000, 10), Run(20_000, 500_000, 1_000))
+    limits = replace(LIMITS, rows=pack_rows({Parameter.PERIOD_MIN_US: runs}, []))
+    program = replace(PROGRAM, period_min_us=4_000, period_max_us=500_000)
+    governor = Governor(program, limits, 20_000)
+    for wanted_us, ordered_us in ((8_000, 8_000), (8_001, 20_000), (20_001, 21_000)):
+        assert governor.admit(Setting(0, wanted_us), Quality.OK).period_us == ordered_us
+
+
+def test_steps_of_amplitude_are_counted_from_where_their_run_begins() -> None:
+    runs = (Run(0, 1000, 100), Run(1000, 4000, 300))
+    limits = replace(LIMITS, rows=pack_rows({Parameter.AMPLITUDE_MAX_UA: runs}, []))
+    governor = Governor(replace(PROGRAM, slew_ua_s=10**9), limits, 20_000)
+    assert [admitted(governor, ua) for ua in (950, 2000, 2200)] == [900, 1900, 2200]
 
 
 # The device's limits ---------------------------------------------
