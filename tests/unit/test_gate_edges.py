@@ -170,6 +170,53 @@ def test_a_refused_density_is_told_exactly() -> None:
     assert breach == Breach(Refusal.CHARGE_DENSITY, 250_000)
 
 
+def test_a_value_is_on_a_step_counted_from_where_its_run_begins() -> None:
+    profile = replace(EXACT, amplitude_ua=(Run(0, 1000, 100), Run(1000, 4000, 300)))
+    assert check_program(profile, replace(PROGRAM, amplitude_max_ua=1900)) is None
+    breach = check_program(profile, replace(PROGRAM, amplitude_max_ua=2000))
+    assert breach == Breach(Refusal.NOT_REPRESENTABLE, Parameter.AMPLITUDE_MAX_UA)
+
+
+def test_a_refused_current_of_a_contact_is_told_in_whole_microamperes() -> None:
+    row = replace(EXACT.lead[0], amplitude_max_ua=1000)
+    weak = replace(EXACT, lead=(row,), share_step_percent=1)
+    program = replace(PROGRAM, anodes=0b0101, amplitude_max_ua=2999)
+    breach = check_program(weak, program.with_shares({0: 33, 1: 100, 2: 67}))
+    assert breach == Breach(Refusal.CONTACT_CURRENT, 2999)
+    breach = check_program(weak, program.with_shares({0: 51, 1: 100, 2: 49}))
+    assert breach is not None
+    assert (breach.detail, type(breach.detail)) == (1529, int)
+
+
+def test_a_charge_a_picocoulomb_over_the_contacts_limit_is_refused() -> None:
+    profile = replace(DENSE, width_us=(Run(10, 500, 1),))
+    over = replace(PROGRAM, amplitude_max_ua=15_885, width_us=113)  # 1795.005 nC
+    assert check_program(profile, over) == Breach(Refusal.CHARGE_PER_PHASE, 1795)
+    breach = check_program(profile, replace(over, amplitude_max_ua=15_884))
+    assert breach is not None
+    assert breach.reason == Refusal.CHARGE_DENSITY
+
+
+def test_the_voltage_that_a_pulse_takes_is_allowed_up_to_the_millivolt() -> None:
+    # 1 mA through 1 kΩ, and 100 nC into 1 µF: 1.1 V.
+    profile = replace(EXACT, capacitance_nf=1000, compliance_mv=1100)
+    program = replace(PROGRAM, amplitude_max_ua=1000, width_us=100)
+    assert limits.check_program(profile, program, 1000) is None
+    less = replace(profile, compliance_mv=1099)
+    assert limits.check_program(less, program, 1000) == Breach(Refusal.COMPLIANCE, 1100)
+    far = replace(program, amplitude_max_ua=1800)
+    assert limits.check_program(profile, far, 100_000) == Breach(Refusal.COMPLIANCE, 180_180)
+
+
+def test_the_time_that_a_soft_edge_needs_is_told_in_whole_milliseconds() -> None:
+    program = replace(
+        PROGRAM, slew_ua_s=7_000, soft_start_ms=1, cycle_on_ms=1000, cycle_off_ms=5000
+    )
+    breach = check_program(EXACT, program)
+    assert breach == Breach(Refusal.RAMP, 429)
+    assert type(breach.detail) is int
+
+
 def test_a_fallback_of_one_microampere_below_the_minimum_is_refused() -> None:
     program = replace(PROGRAM, fallback_ua=1, amplitude_min_ua=2)
     assert check_program(EXACT, program) == Breach(Refusal.OUT_OF_RANGE, Parameter.FALLBACK_UA)
