@@ -39,6 +39,7 @@ KEYS = (
 )
 PACES = ("free", "real")
 BUILDS = ("signed", "unsigned")
+NO_FAULTS = Scenario()
 
 
 class Bench:
@@ -88,12 +89,6 @@ class Bench:
         source = _source(options, fs_hz, profile)
         block_ms = _number(options, "block_ms", 20, None)
         assert block_ms is not None
-        block, rest = divmod(block_ms * source.fs_hz, 1000)
-        if rest:
-            raise ValueError(
-                f"block_ms={block_ms} is no whole number of samples at {source.fs_hz} Hz; "
-                "use a multiple of 4 ms (250 Hz), 2 ms (500 Hz) or 1 ms (1000 Hz)"
-            )
         pace = options.get("pace", "free")
         if pace not in PACES:
             raise ValueError(f"pace={pace} is unknown; use pace=free or pace=real")
@@ -102,25 +97,75 @@ class Bench:
             raise ValueError(f"build={build} is unknown; use build=signed or build=unsigned")
         if build == "unsigned" and "key" in options:
             raise ValueError("key= protects nothing with build=unsigned; leave one of them out")
-        key = read_key(options["key"]) if "key" in options else DEVELOPMENT_KEY
-        tissue = Tissue(TissueModel.named(options.get("tissue", "default")), profile.output)
         seed = _number(options, "seed", 0, None)
         assert seed is not None
-        front_end = _front_end(source, profile, block, tissue, seed)
+        return cls.around(
+            source,
+            profile,
+            seed=seed,
+            tissue=options.get("tissue", "default"),
+            block_ms=block_ms,
+            key=read_key(options["key"]) if "key" in options else DEVELOPMENT_KEY,
+            signed=build == "signed",
+            real=pace == "real",
+            scenario=Scenario.load(options["faults"]) if "faults" in options else NO_FAULTS,
+        )
+
+    @classmethod
+    def around(
+        cls,
+        source: Source,
+        profile: Profile,
+        *,
+        seed: int = 0,
+        tissue: str = "default",
+        block_ms: int = 20,
+        key: bytes = DEVELOPMENT_KEY,
+        signed: bool = True,
+        real: bool = False,
+        scenario: Scenario = NO_FAULTS,
+    ) -> Bench:
+        """Put an implant on a patient or a recording.
+
+        Parameters
+        ----------
+        source : Source
+        profile : Profile
+        seed : int
+            Of what the tissue adds to the samples.
+        tissue : str
+            Name of a `TissueModel`.
+        block_ms : int
+            Length of a stream block, ms; a whole number of samples.
+        key : bytes
+            The device's, 32 bytes.
+        signed : bool
+            False for a build that takes unsigned orders.
+        real : bool
+            Whether its clock should keep pace with the wall's.
+        scenario : Scenario
+            Faults on schedule.
+
+        Raises
+        ------
+        ValueError
+            One sentence, if these do not fit each other.
+        """
+        block, rest = divmod(block_ms * source.fs_hz, 1000)
+        if rest:
+            raise ValueError(
+                f"block_ms={block_ms} is no whole number of samples at {source.fs_hz} Hz; "
+                "use a multiple of 4 ms (250 Hz), 2 ms (500 Hz) or 1 ms (1000 Hz)"
+            )
+        around = Tissue(TissueModel.named(tissue), profile.output)
+        front_end = _front_end(source, profile, block, around, seed)
 
         def power_on(board: Board, cause: ResetCause) -> Firmware:
             return Firmware(
-                profile,
-                front_end,
-                tissue,
-                key=key,
-                signed=build == "signed",
-                board=board,
-                cause=cause,
+                profile, front_end, around, key=key, signed=signed, board=board, cause=cause
             )
 
-        scenario = Scenario.load(options["faults"]) if "faults" in options else Scenario()
-        return cls(power_on, real=pace == "real", scenario=scenario)
+        return cls(power_on, real=real, scenario=scenario)
 
     @property
     def firmware(self) -> Firmware:

@@ -29,6 +29,13 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
 
     bench: Bench
 
+    @classmethod
+    def on(cls, bench: Bench, *, timeout: float) -> Serial:
+        """An open port to an implant that was set up in Python; `timeout` in s of its time."""
+        port = cls(timeout=timeout)
+        port._power(bench)
+        return port
+
     def open(self) -> None:
         """Power the implant on.
 
@@ -41,7 +48,10 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
             raise SerialException("give the sim:// URL before opening the port")
         if self.is_open:
             raise SerialException("the port is open already")
-        self.bench = Bench.of_url(self.port)
+        self._power(Bench.of_url(self.port))
+
+    def _power(self, bench: Bench) -> None:
+        self.bench = bench
         self._received = bytearray()
         self._powered_ns = monotonic_ns()
         self.is_open = True

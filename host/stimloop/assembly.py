@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stimloop import evoked, tables
 from stimloop_dsp import (
@@ -18,10 +18,17 @@ from stimloop_dsp import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stimloop.prescription import Prescription
     from stimloop_dsp import Controller
     from stimloop_hw.messages import Limits
     from stimloop_hw.program import Program
+
+    ControllerMaker: TypeAlias = Callable[
+        [Prescription, Program, int, float, float], Controller
+    ]
+    """`controller`, or what stands in for it where a trial controls for the loop itself."""
 
 NEVER_UV = 1e9
 """Threshold of a detector that has none (yet): no level reaches it."""

@@ -3,8 +3,8 @@
 ::
 
     StimloopError
-     ├─ PrescriptionError    asked for what the file format or the device does not allow
-     │                       (also ValueError)                              .violations
+     ├─ Refused              a file asks for what must not be (also ValueError)   .violations
+     │   └─ PrescriptionError    what the file format or the device does not allow
      ├─ CaptureError         no threshold could be captured
      ├─ TherapyEnded         the device ended the therapy by itself         .state, .faults
      └─ RecordError          a session's record cannot be written or read
@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from stimloop_hw import StimloopError
 from stimloop_hw.vocabulary import Fault
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One thing that a prescription asks and must not have.
+    """One thing that a file asks and must not have.
 
     Attributes
     ----------
@@ -49,8 +49,8 @@ class Violation:
         return f"{self.field}: asked {self.asked}, allowed {self.allowed}; {self.remedy}."
 
 
-class PrescriptionError(StimloopError, ValueError):
-    """A prescription is refused; nothing of it is used.
+class Refused(StimloopError, ValueError):
+    """What a file asks for is refused; nothing of it is used.
 
     Parameters
     ----------
@@ -58,11 +58,19 @@ class PrescriptionError(StimloopError, ValueError):
         Everything that is wrong with it, at least one.
     """
 
+    subject: ClassVar[str]
+
     def __init__(self, violations: tuple[Violation, ...]) -> None:
         lines = [violation.sentence for violation in violations]
         count = f"{len(lines)} reasons" if len(lines) > 1 else "1 reason"
-        super().__init__("\n  ".join([f"the prescription is refused for {count}:", *lines]))
+        super().__init__("\n  ".join([f"the {self.subject} is refused for {count}:", *lines]))
         self.violations = violations
+
+
+class PrescriptionError(Refused):
+    """A prescription is refused."""
+
+    subject = "prescription"
 
 
 class RecordError(StimloopError):

@@ -1,12 +1,7 @@
-"""Drawings of a record as inline SVG, decimated so that a day costs no more than a minute.
-
-Colours are names, which the page's style sheet fills for light, dark and paper: each is drawn
-in a placeholder that `_svg` replaces by ``var(--name)``.
-"""
+"""Drawings of a record as inline SVG, decimated so that a day costs no more than a minute."""
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -15,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from stimloop import prescription
+from stimloop.drawing import ADMITTED, DELIVERED, GRID, LEVEL, LIMIT, SIGNAL, STYLE, svg
 from stimloop.summary import therapy_start
 from stimloop_dsp import MISSING
 
@@ -27,39 +23,6 @@ if TYPE_CHECKING:
 EXCERPT_S = 30.0
 BINS = 900
 """Minimum and maximum are drawn for so many bins across a plot; more cannot be seen."""
-
-INK, GRID, SIGNAL, LEVEL, ADMITTED, DELIVERED, LIMIT = (f"#0{k}0{k}0{k}" for k in range(1, 8))
-_NAMES = {
-    INK: "ink",
-    GRID: "grid",
-    SIGNAL: "signal",
-    LEVEL: "level",
-    ADMITTED: "admitted",
-    DELIVERED: "delivered",
-    LIMIT: "limit",
-}
-_STYLE = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "stimloop",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": GRID,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.5,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "xtick.minor.size": 0,
-    "legend.frameon": False,
-    "lines.linewidth": 1.0,
-    "lines.solid_joinstyle": "round",
-}
 
 
 def excerpt(record: Record) -> str:
@@ -79,7 +42,7 @@ def excerpt(record: Record) -> str:
     end_s = float(step_s[-1]) if step_s.size else 0.0
     begin_s = max((end_s - EXCERPT_S) / 2, 0.0 if end_s > 0 else -EXCERPT_S)
     span = (begin_s, min(begin_s + EXCERPT_S, end_s))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 5.6), layout="constrained")
         signal, level, amplitude = figure.subplots(
             3, 1, sharex=True, gridspec_kw={"height_ratios": (3, 3, 2)}
@@ -115,7 +78,7 @@ def excerpt(record: Record) -> str:
         amplitude.set_xlabel("time since therapy began, s")
         if span[1] > span[0]:
             amplitude.set_xlim(*span)
-        return _svg(figure, "Signal, level and amplitude, 30 s from the middle of therapy")
+        return svg(figure, "Signal, level and amplitude, 30 s from the middle of therapy")
 
 
 def overview(record: Record) -> str:
@@ -132,7 +95,7 @@ def overview(record: Record) -> str:
     """
     _, start_us = therapy_start(record)
     minutes = (record.column("steps", "t_us") - start_us) / 60e6
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 3.0), layout="constrained")
         level, amplitude = figure.subplots(2, 1, sharex=True)
         for axes, name, scale, colour in (
@@ -151,7 +114,7 @@ def overview(record: Record) -> str:
         level.set_ylim(bottom=0)
         _finish_amplitude(amplitude, record)
         amplitude.set_xlabel("time since therapy began, min (grey: sensed before)")
-        return _svg(figure, "Level and amplitude of the whole session")
+        return svg(figure, "Level and amplitude of the whole session")
 
 
 def latency(record: Record) -> str:
@@ -167,7 +130,7 @@ def latency(record: Record) -> str:
         An ``<svg>`` element.
     """
     us = np.maximum(record.column("latency", "total") / 1000, 0.1)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 2.2), layout="constrained")
         axes = figure.subplots()
         if us.size:
@@ -192,7 +155,7 @@ def latency(record: Record) -> str:
         axes.set_ylim(bottom=0.7)
         axes.set_ylabel("ticks")
         axes.set_xlabel(f"{latency_name(record)} of a tick, µs")
-        return _svg(figure, "Histogram of the latency")
+        return svg(figure, "Histogram of the latency")
 
 
 def latency_name(record: Record) -> str:
@@ -261,17 +224,3 @@ def _band(
     begins = np.linspace(0, values.size, BINS, endpoint=False).astype(np.intp)
     low, high = np.minimum.reduceat(values, begins), np.maximum.reduceat(values, begins)
     return at[begins], low, high
-
-
-def _svg(figure: Figure, label: str) -> str:
-    for axes in figure.axes:
-        axes.grid(visible=False, axis="x")
-    figure.align_ylabels()
-    text = StringIO()
-    unnamed = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(text, format="svg", transparent=True, metadata=unnamed)
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]
-    for placeholder, name in _NAMES.items():
-        svg = svg.replace(placeholder, f"var(--{name})")
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

@@ -20,14 +20,12 @@ not known here; `Prescription.check` compares with what it said.
 
 from __future__ import annotations
 
-import tomllib
 from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from pydantic import PrivateAttr, ValidationError, model_validator
 
-from stimloop import gate
+from stimloop import document, gate
 from stimloop.errors import PrescriptionError, Violation
 from stimloop.quantities import CONTACTS, DeviceId, Table
 from stimloop.tables import (
@@ -42,11 +40,12 @@ from stimloop.tables import (
     Governor,
     Stimulation,
 )
-from stimloop.violations import refusals, shown, violations_of
+from stimloop.violations import refusals, violations_of
 from stimloop_hw.program import Mode, Program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from stimloop_hw.messages import Identity, Limits
 
@@ -226,60 +225,30 @@ def load(path: Path | str) -> Prescription:
     PrescriptionError
         If the file cannot be read, or what it says is refused.
     """
-    try:
-        text = Path(path).read_text("utf-8")
-    except UnicodeDecodeError as problem:
-        raise _unreadable(
-            f"{path}, whose byte {problem.start} is not UTF-8", "save it as UTF-8"
-        ) from None
-    except OSError as problem:
-        raise _unreadable(
-            f"{path} ({problem.strerror})", "check the name and that it may be read"
-        ) from problem
-    return loads(text)
+    return loads(document.read_text(path, PrescriptionError))
 
 
 def loads(text: str) -> Prescription:
     """Read a prescription from the text of its file; see `load`."""
-    try:
-        tables = tomllib.loads(text, parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError) as problem:
-        end = f"at line {text.count(chr(10)) + 1}, where it ends"
-        place = (
-            str(problem).replace("at end of document", end)
-            if isinstance(problem, tomllib.TOMLDecodeError)
-            else "a number or a nesting beyond all measure"
-        )
-        raise _unreadable(f"what is not TOML: {place}", "correct that line") from None
-    schema = tables.pop("schema", None)
-    if type(schema) is not int or schema != SCHEMA:
-        raise PrescriptionError((_schema_violation(schema),))
-    try:
-        prescription = Prescription.model_validate(tables)
-    except ValidationError as error:
-        raise PrescriptionError(violations_of(error, _TABLES)) from None
+    prescription = of_tables(document.tables_of(text, SCHEMA, PrescriptionError))
     prescription._source = text  # noqa: SLF001  set once, where it is made
     return prescription
 
 
-def _unreadable(asked: str, remedy: str) -> PrescriptionError:
-    return PrescriptionError(
-        (Violation("prescription file", asked, "a TOML file in UTF-8", remedy),)
-    )
+def of_tables(tables: Mapping[str, Any]) -> Prescription:
+    """Read a prescription from the tables of its file, `schema` taken out.
 
+    What is made so has no text, so no session can record it.
 
-def _schema_violation(schema: object) -> Violation:
-    if schema is None:
-        asked, remedy = "nothing", f"write schema = {SCHEMA} as the first line"
-    elif isinstance(schema, int) and schema > SCHEMA:
-        asked = str(schema)
-        remedy = (
-            f"schema {schema} is newer than this stimloop, which reads schema {SCHEMA}: "
-            "update stimloop"
-        )
-    else:
-        asked, remedy = shown(schema), f"write schema = {SCHEMA}"
-    return Violation("schema", asked, str(SCHEMA), remedy)
+    Raises
+    ------
+    PrescriptionError
+        If what they say is refused.
+    """
+    try:
+        return Prescription.model_validate(tables)
+    except ValidationError as error:
+        raise PrescriptionError(violations_of(error, _TABLES)) from None
 
 
 def _evoked_violations(asked: Prescription) -> Iterator[Violation]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup
 
 from stimloop import figures, prescription
 from stimloop.errors import RecordError
+from stimloop.page import render
 from stimloop.summary import Summary, summarize
 from stimloop_hw.messages import MESSAGES
 from stimloop_hw.vocabulary import Build, Refusal
@@ -109,14 +109,8 @@ def write_report(
         summary = summarize(record, burst_threshold_uv=burst_threshold_uv)
         burst_threshold_uv = summary.burst_threshold_uv
         arms.append(_arm(name, record, summary))
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("stimloop"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    page = environment.get_template("report.html").render(
+    page = render(
+        "report.html",
         title=title,
         notes=notes,
         arms=arms,

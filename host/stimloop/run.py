@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stimloop.prescription import Prescription
+    from stimloop.seams import Log
     from stimloop_hw.messages import Limits
 
 SIMULATED_S = 60.0
@@ -124,15 +125,13 @@ def run_session(
         if seconds is None and Build.SIMULATED in build and Build.RECORDING not in build:
             seconds = SIMULATED_S
         with Recorder.create(directory, description) as recorder, Interrupt() as interrupt:
-            program = program_device(link, prescription, limits)
-            _start_stream(link, prescription, limits)
-            session = Session(link, prescription, limits, program, recorder)
+            session = close_loop(link, prescription, limits, recorder)
             try:
                 _drive(session, interrupt, seconds, on_progress, on_alarm)
                 link.stop(StopMode.GROUND if interrupt.requested else StopMode.RAMP)
                 request = "interrupt" if interrupt.requested else "stop"
                 recorder.event(session.steps, link.t_us, "operator", text=request)
-                _record_rest(link, recorder, session.steps)
+                record_rest(link, recorder, session.steps)
             except BaseException as problem:
                 _try_to_stop(link)
                 recorder.event(session.steps, link.t_us, "note", text=str(problem))
@@ -155,6 +154,39 @@ def _start_stream(link: Link, prescription: Prescription, limits: Limits) -> Non
     else:
         bit = limits.sense_channels + asked.channel
         link.stream_evoked(bit, evoked_of(limits)[asked.channel])
+
+
+def close_loop(
+    link: Link,
+    prescription: Prescription,
+    limits: Limits,
+    log: Log,
+    *,
+    maker: assembly.ControllerMaker = assembly.controller,
+) -> Session:
+    """Program a device, start its stream, and put the loop on it; nothing is stimulated yet.
+
+    Parameters
+    ----------
+    link : Link
+        After `hello`.
+    prescription : Prescription
+    limits : Limits
+        What the device said of itself.
+    log : Log
+    maker : callable
+        Makes the controller, as `stimloop.assembly.controller` does.
+
+    Raises
+    ------
+    PrescriptionError
+        If the device's limits do not allow the prescription; nothing was sent then.
+    OrderRefused
+        If the device refuses it.
+    """
+    program = program_device(link, prescription, limits)
+    _start_stream(link, prescription, limits)
+    return Session(link, prescription, limits, program, log, maker=maker)
 
 
 def _drive(
@@ -195,14 +227,23 @@ def _try_to_stop(link: Link) -> None:
         return
 
 
-def _record_rest(link: Link, recorder: Recorder, steps: int) -> None:
-    """Keep the device's last words, up to the status that says its output is off."""
+def record_rest(link: Link, log: Log, steps: int) -> None:
+    """Keep the device's last words, up to the status that says its output is off.
+
+    Parameters
+    ----------
+    link : Link
+        After `stop`.
+    log : Log
+    steps : int
+        Ticks decided before.
+    """
     while True:
         while link.notices:
             notice = link.notices.popleft()
             if isinstance(notice, Status):
-                recorder.status(steps, notice)
+                log.status(steps, notice)
         status = link.status()
-        recorder.status(steps, status)
+        log.status(steps, status)
         if status.state in (State.IDLE, State.FAULT):
             return

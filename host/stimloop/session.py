@@ -58,6 +58,8 @@ class Session:
     program : Program
         What it has committed.
     log : Log
+    maker : callable
+        Makes the controller, as `stimloop.assembly.controller` does.
 
     Attributes
     ----------
@@ -78,6 +80,8 @@ class Session:
         limits: Limits,
         program: Program,
         log: Log,
+        *,
+        maker: assembly.ControllerMaker = assembly.controller,
     ) -> None:
         self.wire = wire
         self.log = log
@@ -85,6 +89,7 @@ class Session:
         self.stimulating = False
         self._prescription = prescription
         self._program = program
+        self._maker = maker
         self.tick_us = assembly.tick_us(prescription, limits)
         self._detector = assembly.detector(prescription, limits)
         self._governor = Governor(program, limits, self.tick_us)
@@ -105,7 +110,7 @@ class Session:
             self._capture = ThresholdCapture(prescription.capture, self.tick_us)
 
     def _controlled(self, threshold_uv: float, lower_uv: float) -> Controller:
-        return assembly.controller(
+        return self._maker(
             self._prescription, self._program, self.tick_us, threshold_uv, lower_uv
         )
 

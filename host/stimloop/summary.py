@@ -13,9 +13,12 @@ from stimloop_dsp import MISSING, find_bursts, find_peak, summarise
 from stimloop_hw.vocabulary import Build, Refusal, SensedFlag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from stimloop.record import Record
+    from stimloop_hw.messages import Status
 
 NOMINAL_OHM = 500.0
 """Load of TEED where none was measured (Fleming et al. 2020)."""
@@ -169,7 +172,15 @@ def summarize(record: Record, *, burst_threshold_uv: float | None = None) -> Sum
         if asked.evoked is None
         else None,
         latency_us=_latency_us(record),
-        **_delivered(record, start_us, end_us),
+        **delivered(
+            [status for _, status in record.statuses()],
+            start_us,
+            end_us,
+            pulse_width_us=asked.stimulation.pulse_width_us,
+            period_us=gate.nearest_period_us(
+                asked.stimulation.rate_hz, record.session["limits"]["period_step_us"]
+            ),
+        ),
         **_bursts(
             level_uv if asked.evoked is None else level_uv[:0],
             1e6 / record.session["tick_us"],
@@ -196,8 +207,31 @@ def therapy_start(record: Record) -> tuple[int, int]:
     return record.whole_steps, int(times_us[-1]) if times_us.size else 0
 
 
-def _delivered(record: Record, start_us: int, end_us: int) -> dict[str, float | None]:
-    statuses = [status for _, status in record.statuses()]
+def delivered(
+    statuses: Sequence[Status],
+    start_us: int,
+    end_us: int,
+    *,
+    pulse_width_us: int,
+    period_us: int,
+) -> dict[str, float | None]:
+    """What the device's own counters say that therapy gave; see the notes of `Summary`.
+
+    Parameters
+    ----------
+    statuses : sequence of Status
+        In the order of their arrival; only the first, the last, and the last of therapy count.
+    start_us, end_us : int
+        Device time of therapy's start and of its last step, µs.
+    pulse_width_us, period_us : int
+        Of the pulses, µs.
+
+    Returns
+    -------
+    dict
+        `Summary`'s ``delivered_charge_uc``, ``delivered_fraction``, ``net_charge_nc``,
+        ``mean_amplitude_ma`` and ``teed_uw``, None where it cannot be told.
+    """
     charge_uc = fraction = net_nc = amplitude_ma = teed_uw = None
     if statuses:
         first, last = statuses[0], statuses[-1]
@@ -209,12 +243,8 @@ def _delivered(record: Record, start_us: int, end_us: int) -> dict[str, float | 
     if within:
         first, last = statuses[0], within[-1]
         span_us = last.t_us - start_us
-        asked = prescription.loads(record.session["prescription"]).stimulation
-        step_us = record.session["limits"]["period_step_us"]
-        pulses = span_us / gate.nearest_period_us(asked.rate_hz, step_us)
-        amplitude_ma = (last.delivered_nc - first.delivered_nc) / (
-            asked.pulse_width_us * pulses
-        )
+        pulses = span_us / period_us
+        amplitude_ma = (last.delivered_nc - first.delivered_nc) / (pulse_width_us * pulses)
         energy_j = (last.i2t_ua2_us - first.i2t_ua2_us) * NOMINAL_OHM * 1e-18
         teed_uw = energy_j * 1e6 / (span_us / 1e6)
     return {

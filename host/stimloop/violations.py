@@ -81,7 +81,8 @@ def _violation(details: ErrorDetails, tables: Mapping[str, type[BaseModel]]) -> 
     context: dict[str, Any] = details.get("ctx", {})
     asked = "nothing" if kind in {"missing", "union_tag_not_found"} else shown(details["input"])
     if kind == "extra_forbidden":
-        keys = list(tables[".".join(map(str, location[:-1]))].model_fields)
+        table = ".".join(str(part) for part in location[:-1] if not isinstance(part, int))
+        keys = list(tables[table].model_fields)
         near = get_close_matches(str(location[-1]), keys, n=1, cutoff=0.5)
         asked = "an unknown key"
         allowed = ", ".join(keys)
