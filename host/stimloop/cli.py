@@ -115,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
 
     _detect(add(commands.detect, json=True))
 
+    _trial(add(commands.trial, json=True))
+
     sub = add(commands.replay, json=True)
     sub.add_argument("record", type=Path, metavar="RECORD")
     sub.add_argument("--prescription", type=Path, metavar="OTHER", help="what if?")
@@ -131,6 +133,17 @@ def _parser() -> argparse.ArgumentParser:
     add(commands.simulate)
     add(commands.impair)
     return parser
+
+
+def _trial(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("trial", type=Path, metavar="TRIAL", help="a TOML file")
+    where = sub.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=_count, metavar="N", help="default: all cores")
+    where.add_argument("--scheduler", metavar="URL", help="tcp://HOST:PORT of a Dask cluster")
+    sub.add_argument(
+        "--out", type=Path, metavar="DIR", help="for the results; finished cells there stand"
+    )
+    sub.add_argument("--unblind", action="store_true", help="names instead of codes")
 
 
 def _device(

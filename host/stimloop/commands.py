@@ -212,19 +212,42 @@ def _in_words(peak: Peak | None) -> str:
     )
 
 
-def _score(options: argparse.Namespace) -> int:
+def trial(options: argparse.Namespace) -> int:
+    """Virtual patients × arms × seeds × durations: results and a report."""
+    with console.progress() as progress:
+        task = progress.add_task("trial", total=None)
+        values = _lab("trial")(
+            options.trial,
+            workers=options.workers,
+            scheduler=options.scheduler,
+            directory=options.out,
+            unblind=options.unblind,
+            on_progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if options.json:
+        console.print_json(values)
+    else:
+        console.print_trial(values)
+    return FAILED if values["failed"] else DONE
+
+
+def _lab(name: str) -> Any:  # noqa: ANN401  a function of a package that may not be there
     from importlib.metadata import entry_points
 
+    found = entry_points(group="stimloop.lab", name=name)
+    if not found:
+        raise ValueError(f"{name} needs stimloop_lab; install stimloop whole")
+    (lab,) = found
+    return lab.load()
+
+
+def _score(options: argparse.Namespace) -> int:
     if options.file is not None:
         raise ValueError(
             f"--score was asked for with {options.file}; it takes the virtual patient alone. "
             "Leave the file out."
         )
-    found = entry_points(group="stimloop.lab", name="score")
-    if not found:
-        raise ValueError("--score needs stimloop_lab; install stimloop whole")
-    (lab,) = found
-    values = lab.load()(range(options.seeds), options.seconds, options.out)
+    values = _lab("score")(range(options.seeds), options.seconds, options.out)
     if options.json:
         console.print_json(values)
     else:
