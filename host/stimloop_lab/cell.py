@@ -121,8 +121,8 @@ def run_rest(rest: Rest) -> Baseline:
     """
     with bedside(rest.patient.model, rest.device, rest.seed) as (link, witness):
         limits = link.limits()
-        log = _Levels(assembly.tick_us(limits))
         asked = rest.arm.prescription({})
+        log = _Levels(assembly.tick_us(asked, limits))
         session = close_loop(link, asked, limits, log, maker=Follower().control)
         _treat(session, witness, rest.duration_s, lambda: None)
         link.stop(StopMode.GROUND)
@@ -146,7 +146,7 @@ def run_cell(cell: Cell) -> Outcome:
         limits = link.limits()
         asked = cell.arm.prescription(baseline.levels_uv)
         log = Gathering(
-            assembly.tick_us(limits),
+            assembly.tick_us(asked, limits),
             burst_uv=baseline.levels_uv[cell.burst_percentile],
             setpoint_uv=baseline.levels_uv[cell.setpoint_percentile],
         )

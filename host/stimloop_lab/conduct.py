@@ -146,10 +146,13 @@ class _Conductor:
     def run(self) -> list[dict[str, str]]:
         """Until nothing is left: which cells failed, and why."""
         self._on_progress(self._done_s, self._total_s)
-        while self._hand_out():
-            done, _ = wait(self._given, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._take(self._given.pop(future), future)
+        try:
+            while self._hand_out():
+                done, _ = wait(self._given, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._take(self._given.pop(future), future)
+        except BrokenExecutor:
+            raise TrialError((_DEAD,)) from None
         return self._failed
 
     def _hand_out(self) -> bool:
@@ -181,8 +184,6 @@ class _Conductor:
             name = given if isinstance(given, str) else given.key
             self._failed.append({"cell": name, "reason": str(problem)})
             return
-        except BrokenExecutor:
-            raise TrialError((_DEAD,)) from None
         if isinstance(given, str):
             self._ledger.keep_baseline(given, result)
             return

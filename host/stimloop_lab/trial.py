@@ -6,7 +6,7 @@
     name, device, seeds, first_seed, durations_s, reference
     [calibration]   the runs without stimulation that every threshold comes from
     [blinding]      the arms get codes, and each patient its own order of them
-    [[patients]]    a named virtual patient, its parameters changed where wanted
+    [[patients]]    a named virtual patient or a cohort, parameters changed where wanted
     [[arms]]        a prescription, or a control of another arm
 
 Nothing is guessed: all that is wrong is refused in one `TrialError`.
@@ -15,7 +15,7 @@ Nothing is guessed: all that is wrong is refused in one `TrialError`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -28,8 +28,10 @@ from stimloop.quantities import Number, Percentile, Table
 from stimloop.violations import refusals, violations_of
 from stimloop_lab.arms import Arm, Control
 from stimloop_sim import profile
-from stimloop_sim.parameter import PatientError
-from stimloop_sim.patient import PATIENTS, PatientModel
+from stimloop_sim.cohort import cohort
+from stimloop_sim.parameter import PatientError, declared
+from stimloop_sim.patient import PatientModel
+from stimloop_sim.patients import patient_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,21 +51,43 @@ class TrialError(Refused):
 
 
 class PatientTable(Table):
-    """A virtual patient.
+    """A virtual patient, or a cohort of them.
 
     Attributes
     ----------
     name : str
-        A key of `stimloop_sim.patient.PATIENTS`.
+        A patient of `stimloop_sim.patients`; of one patient.
     label : str
-        What the tables call it; its name if not given.
+        What the tables call it; its name if not given; of one patient.
+    cohort : str
+        A kind of `stimloop_sim.cohort`, whose members are called by their own names.
+    count, seed : int
+        How many are drawn, and the seed of the draw; of a cohort.
     parameters : dict of str to float
-        Attributes of `PatientModel` that differ from the named patient's.
+        Parameters that differ from the patient's, or from every member's.
     """
 
-    name: str
+    name: str = ""
     label: str = ""
+    cohort: str = ""
+    count: Annotated[int, Field(ge=0, le=CELLS_MAX)] = 0
+    seed: Annotated[int, Field(ge=0, lt=10**18)] = 0
     parameters: dict[str, Number] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if bool(self.name) is bool(self.cohort) or bool(self.count) is not bool(self.cohort):
+            raise refusals(
+                [
+                    Violation(
+                        "patients",
+                        f'name = "{self.name}", cohort = "{self.cohort}", count = {self.count}',
+                        "the name of one patient, or a cohort and a count above 0",
+                        "write one of the two",
+                    )
+                ]
+            )
+        return self
 
 
 class ArmTable(Table):
@@ -303,7 +327,8 @@ def _grid_violations(asked: TrialTable) -> Iterator[Violation]:
     for key in ("patients", "arms", "durations_s"):
         if not getattr(asked, key):
             yield Violation(key, "none", "at least one", "add one: the grid has no cell")
-    cells = len(asked.patients) * len(asked.arms) * asked.seeds * len(asked.durations_s)
+    patients = sum(patient.count or 1 for patient in asked.patients)
+    cells = patients * len(asked.arms) * asked.seeds * len(asked.durations_s)
     if cells > CELLS_MAX:
         yield Violation(
             "seeds",
@@ -329,7 +354,7 @@ def _name_violations(asked: TrialTable) -> Iterator[Violation]:
     if asked.reference and asked.reference not in arm_names:
         yield _unknown("reference", asked.reference, arm_names)
     for key, names in (
-        ("patients", [patient.label or patient.name for patient in asked.patients]),
+        ("patients", [p.label or p.name for p in asked.patients if not p.cohort]),
         ("arms", arm_names),
     ):
         for name in dict.fromkeys(names):
@@ -347,27 +372,28 @@ def _name_violations(asked: TrialTable) -> Iterator[Violation]:
 
 
 def _patients(asked: TrialTable, found: list[Violation]) -> Iterator[Patient]:
-    known = [field.name for field in fields(PatientModel)]
-    for patient in asked.patients:
-        label = patient.label or patient.name
-        if patient.name not in PATIENTS:
-            found.append(_unknown("patients.name", patient.name, list(PATIENTS)))
-            continue
-        strange = [key for key in patient.parameters if key not in known]
-        found += [_unknown(f"patients.{label}.parameters", key, known) for key in strange]
+    known = [name for name, *_ in declared(PatientModel())]
+    for table in asked.patients:
+        field = f"patients.{table.label or table.name or table.cohort}"
+        strange = [key for key in table.parameters if key not in known]
+        found += [_unknown(f"{field}.parameters", key, known) for key in strange]
         if strange:
             continue
+        changes: dict[str, Any] = table.parameters
         try:
-            yield Patient(label, replace(PATIENTS[patient.name], **patient.parameters))
+            for label, model in _drawn(table).items():
+                yield Patient(label, replace(model, **changes))
         except PatientError as problem:
             found.append(
-                Violation(
-                    f"patients.{label}.parameters",
-                    str(problem),
-                    "what a patient can be",
-                    "correct that parameter",
-                )
+                Violation(field, str(problem), "what a patient can be", "correct that")
             )
+
+
+def _drawn(table: PatientTable) -> dict[str, PatientModel]:
+    """The patients of a table, by what they are called."""
+    if table.cohort:
+        return cohort(table.cohort, table.count, table.seed)
+    return {table.label or table.name: patient_model(table.name)}
 
 
 def _arms(asked: TrialTable, folder: Path, found: list[Violation]) -> Iterator[Arm]:
@@ -377,7 +403,8 @@ def _arms(asked: TrialTable, folder: Path, found: list[Violation]) -> Iterator[A
         if therapy is None:
             found.append(_unknown(f"arms.{table.name}.of", table.of, list(therapies)))
             continue
-        if table.kind == "yoked" and len(asked.patients) * asked.seeds < 2:
+        alone = sum(patient.count or 1 for patient in asked.patients) * asked.seeds < 2
+        if table.kind == "yoked" and alone:
             found.append(
                 Violation(
                     f"arms.{table.name}.kind",

@@ -97,11 +97,14 @@ def test_a_grid_has_every_combination_once() -> None:
         ("durations_s = [2]", "durations_s = [-2]", "allowed more than 0"),
         ("durations_s = [2]", "durations_s = [2, 2.0]", "remove the repetition"),
         ("durations_s = [2]", "durations_s = [1e9]", "or less"),
-        ('name = "default"\n[[p', 'name = "defaults"\n[[p', "write default, if that is meant"),
+        ('name = "default"\n[[p', 'name = "defaults"\n[[p', "choose default"),
         ("peak_hz = 21.0", "peak_hz = 90.0", "peak_hz is 90"),
         ("peak_hz = 21.0", "peek_hz = 20.0", "write peak_hz, if that is meant"),
         ('label = "other"', 'label = "a/b"', "1 to 40 letters"),
         ('label = "other"', "", "patients.default: asked the name twice"),
+        ('label = "other"', 'cohort = "dbs"', "the name of one patient, or a cohort"),
+        ('name = "default"\nlabel = "other"', 'cohort = "dbz"\ncount = 2', "choose dbs"),
+        ('name = "default"\nlabel = "other"', 'cohort = "dbs"', "a count above 0"),
         (
             'of = "adaptive"\n[[arms]]\nname = "y',
             'of = "adaptve"\n[[arms]]\nname = "y',
@@ -127,6 +130,21 @@ def test_what_is_impossible_is_refused_in_words(old: str, new: str, told: str) -
         load(TEXT.replace(old, new, 1))
     assert told in str(refused.value)
     assert str(refused.value).startswith("the trial is refused for")
+
+
+def test_a_cohort_is_drawn_from_its_seed() -> None:
+    drawn = TEXT.replace(
+        'name = "default"\nlabel = "other"', 'cohort = "dbs"\ncount = 3\nseed = 7'
+    )
+    patients = load(drawn).patients
+    assert [patient.label for patient in patients] == [
+        "default",
+        "dbs-7-0",
+        "dbs-7-1",
+        "dbs-7-2",
+    ]
+    assert len({patient.model.suppression_per_s for patient in patients}) == 4
+    assert all(patient.model.peak_hz == 21.0 for patient in patients[1:])
 
 
 def test_one_patient_in_one_life_has_nobody_to_be_yoked_to() -> None:
