@@ -12,9 +12,8 @@ import stimloop
 from stimloop.demo import demonstrate
 from stimloop.devices import describe
 from stimloop.errors import CaptureError, PrescriptionError
-from stimloop.step import Bound
 from stimloop_hw.keys import DEVELOPMENT_KEY
-from stimloop_hw.vocabulary import Lead, State
+from stimloop_hw.vocabulary import Bound, Lead, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
