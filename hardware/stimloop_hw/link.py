@@ -29,7 +29,9 @@ from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import (
     MESSAGES,
     TABLE_CRC,
+    AloneRequest,
     Arm,
+    ArmAlone,
     ArmChallenge,
     ArmRequest,
     DictChunk,
@@ -46,6 +48,7 @@ from stimloop_hw.messages import (
     Refused,
     Sensed,
     Start,
+    StartAlone,
     Status,
     Stop,
     Stopped,
@@ -377,6 +380,25 @@ class Link:
         self.request(Arm(program_crc, challenge.nonce), Status, latest_us)
         latest_us = self.t_us + START_LATEST_MS * 1000
         return self.request(Start(program_crc, lease_ms), Status, latest_us).t_us
+
+    def start_alone(self, program_crc: int) -> int:
+        """Arm and start the committed program to run without a host, until it is stopped.
+
+        Returns
+        -------
+        int
+            Device time of the start, µs.
+
+        Raises
+        ------
+        OrderRefused
+            If the device refuses either.
+        """
+        challenge = self.request(AloneRequest(program_crc), ArmChallenge)
+        latest_us = self.t_us + START_LATEST_MS * 1000
+        self.request(ArmAlone(program_crc, challenge.nonce), Status, latest_us)
+        latest_us = self.t_us + START_LATEST_MS * 1000
+        return self.request(StartAlone(program_crc), Status, latest_us).t_us
 
     # Samples -------------------------------------------------------------------------------
 

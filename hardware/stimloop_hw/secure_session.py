@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from stimloop_hw.framing import Flag
-from stimloop_hw.messages import DictChunk, Evoked, Identity, Refused, Sensed, Stopped
+from stimloop_hw.messages import Decided, DictChunk, Evoked, Identity, Refused, Sensed, Stopped
 from stimloop_hw.seal import Seal, extended
 from stimloop_hw.vocabulary import Role
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Plain ints: the flags of every frame are compared.
 _REPLY, _NONE, _EXPIRES = Flag.REPLY.value, Flag.NONE.value, Flag.EXPIRES.value
-_STREAMED = frozenset({Sensed.number, Evoked.number})
+_STREAMED = frozenset({Sensed.number, Evoked.number, Decided.number})
 _OPEN_ANSWERS = (Identity.number, Stopped.number, DictChunk.number)
 _OPEN = Seal(b"")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stimloop import evoked, tables
+from stimloop.quantities import thousandfold
 from stimloop_dsp import (
     BetaDetector,
     Continuous,
@@ -123,7 +124,7 @@ def controller(
             )
         case tables.Proportional():
             return Proportional(
-                **envelope, setpoint_uv=threshold_uv, gain_ua=table.kp_ma * 1000
+                **envelope, setpoint_uv=threshold_uv, gain_ua=thousandfold(table.kp_ma)
             )
         case tables.EcapLogarithmic():
             return EcapLogarithmic(**envelope, **_ecap(table), gain=table.gain)
@@ -135,8 +136,8 @@ def controller(
             return ProportionalIntegral(
                 **envelope,
                 setpoint_uv=threshold_uv,
-                gain_ua=table.kp_ma * 1000,
-                integral_ms=table.ti_s * 1000,
+                gain_ua=thousandfold(table.kp_ma),
+                integral_ms=thousandfold(table.ti_s),
             )
 
 

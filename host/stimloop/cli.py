@@ -103,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("prescription", type=Path, metavar="PRESCRIPTION", help="a TOML file")
     _device(sub)
     sub.add_argument("--seconds", type=_seconds, help="of therapy, threshold capture besides")
+    sub.add_argument(
+        "--alone",
+        action="store_true",
+        help="without a lease: what closes its loop on the device is left running afterwards",
+    )
     sub.add_argument("--out", type=Path, metavar="DIR", help="becomes the record")
 
     _device(add(commands.status, json=True))

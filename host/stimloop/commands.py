@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
             options.device,
             key=find_key(options.key),
             seconds=options.seconds,
+            alone=options.alone,
             directory=options.out,
             on_progress=lambda done: progress.update(task, completed=done),
             on_alarm=lambda text: print(f"stimloop: {text}", file=sys.stderr),
@@ -78,6 +79,12 @@ def run(options: argparse.Namespace) -> int:
             {"session": {**values, "bursts_per_s": values["burst_rate_hz"]}},
         )
         print(f"{console.NOTICE}\nRecord: {directory}")
+    if options.alone:
+        print(
+            "stimloop: the therapy goes on alone, without this host; end it with "
+            f"stimloop stop --device {options.device}",
+            file=sys.stderr,
+        )
     return DONE
 
 
@@ -270,6 +277,7 @@ def replay(options: argparse.Namespace) -> int:
         "identical": result.identical,
         "steps": result.steps,
         "orders": result.orders,
+        "uncompared": result.uncompared,
         "first_difference": None if first is None else asdict(first),
         "torn": list(result.torn),
     }
@@ -277,6 +285,8 @@ def replay(options: argparse.Namespace) -> int:
         console.print_json(values)
     elif first is None:
         print(f"identical: {result.steps} steps, {result.orders} orders")
+        if result.uncompared:
+            print(f"not compared: {result.uncompared} steps behind a sample that was lost")
     else:
         print(
             f"different from step {first.step} on, at {first.t_us / 1e6:.3f} s: {first.field} "

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 
 from pydantic import PrivateAttr, ValidationError, model_validator
 
-from stimloop import document, gate
+from stimloop import document, embedding, gate
 from stimloop.errors import PrescriptionError, Violation
 from stimloop.quantities import CONTACTS, DeviceId, Table
 from stimloop.tables import (
@@ -94,6 +94,7 @@ class Prescription(Table):
         found = list(_evoked_violations(self))
         if self.evoked is None and not found:
             found = [*_threshold_violations(self), *_lower_violations(self)]
+        found += embedding.violations(self)
         if found:
             raise refusals(found)
         return self
@@ -178,6 +179,7 @@ class Prescription(Table):
             soft_stop_ms=asked.soft_stop_ms,
             cycle_on_ms=asked.cycle_on_ms,
             cycle_off_ms=asked.cycle_off_ms,
+            loop=embedding.loop_of(self, limits),
         )
         if not asked.shares_percent:
             return program

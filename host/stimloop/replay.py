@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from stimloop import prescription as prescriptions
 from stimloop.errors import PrescriptionError, RecordError
 from stimloop.session import Session
 from stimloop.step import Latency, Step
+from stimloop.watch import Shadow
 from stimloop_hw.messages import (
     Event,
     Limits,
@@ -58,6 +60,9 @@ class Replay:
     orders : int
         Setpoints among them, as recorded.
     first_difference : Difference or None
+    uncompared : int
+        Ticks behind the first sample that was lost on its way from a device which decided by
+        itself: the device had it, and a replay has not.
     torn : tuple of str
         Streams whose writer was killed before their end; no difference by itself.
     """
@@ -65,6 +70,7 @@ class Replay:
     steps: int
     orders: int
     first_difference: Difference | None
+    uncompared: int
     torn: tuple[str, ...]
 
     @property
@@ -126,6 +132,10 @@ class RecordedWire:
 
     def start(self, program_crc: int, lease_ms: int) -> int:  # noqa: ARG002  # of Wire
         """The recorded device's time of the start, µs."""
+        return self._started_us
+
+    def start_alone(self, program_crc: int) -> int:  # noqa: ARG002  # of Wire
+        """The same."""
         return self._started_us
 
 
@@ -231,10 +241,30 @@ def replay_record(record: Record, other: Prescription | None = None) -> Replay:
             "recorded; replay with a prescription that senses the same"
         )
     program = prescription.program(limits)
+    if own.controller.where == "device" and other is None:
+        return _replay_device(record, own, limits)
     compared = _Compared(record)
     wire = RecordedWire(record, follow_device=other is None)
     session = Session(wire, prescription, limits, program, compared)
     for _ in range(record.whole_steps):
         if session.step() is None:
             break
-    return Replay(compared.steps, compared.orders, compared.difference, record.torn)
+    return Replay(compared.steps, compared.orders, compared.difference, 0, record.torn)
+
+
+def _replay_device(record: Record, asked: Prescription, limits: Limits) -> Replay:
+    """The device's own decisions, against the host's on the same samples."""
+    shadow = Shadow(asked, limits, asked.program(limits))
+    difference: Difference | None = None
+    steps = orders = uncompared = 0
+    pairs = zip(record.blocks(), record.steps(), strict=False)
+    for number, (block, told) in enumerate(islice(pairs, record.whole_steps)):
+        own = shadow.step(block)
+        name = shadow.compare(told, own)
+        if name and difference is None:
+            values = getattr(told, name), getattr(own, name)
+            difference = Difference(number, told.t_us, name, *values)
+        orders += told.sp > 0
+        uncompared += shadow.blind
+        steps += not shadow.blind
+    return Replay(steps, orders, difference, uncompared, record.torn)

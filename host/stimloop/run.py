@@ -15,6 +15,7 @@ from stimloop.interrupt import Interrupt
 from stimloop.programming import program_device
 from stimloop.recorder import Recorder
 from stimloop.session import Session
+from stimloop.watch import Watch
 from stimloop_hw import Link, StimloopError
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import Status
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from stimloop.seams import Log
     from stimloop_hw.messages import Limits
 
+LEFT_ALONE = "left running, alone"
 SIMULATED_S = 60.0
 """How long a session on a simulated patient lasts if nobody says."""
 
@@ -37,6 +39,14 @@ _CHANGED = Violation(
     "one that was changed or made in Python",
     "what load or loads gave, since its text is what the record keeps",
     "change the text and read it with stimloop.prescription.loads",
+)
+
+
+_NOBODY = Violation(
+    "controller.where",
+    '"host" for a therapy that is to run alone',
+    '"device": without a host nobody else would steer it',
+    'write where = "device", or start it under a lease',
 )
 
 
@@ -51,6 +61,7 @@ def run_session(
     *,
     key: bytes = DEVELOPMENT_KEY,
     seconds: float | None = None,
+    alone: bool = False,
     directory: Path | str | None = None,
     on_progress: Callable[[float], None] | None = None,
     on_alarm: Callable[[str], None] | None = None,
@@ -68,6 +79,9 @@ def run_session(
     seconds : float, optional
         Length of the therapy, threshold capture not counted, > 0. If not given: until a
         recording ends, `SIMULATED_S` on a simulated patient, without end on hardware.
+    alone : bool
+        Start a therapy whose loop closes on the device to run without this host: there is no
+        lease, and after `seconds` of watching it is left running. An interrupt stops it.
     directory : Path or str, optional
         Where the record goes; empty or not there. If not given, a fresh one.
     on_progress : callable, optional
@@ -95,11 +109,14 @@ def run_session(
 
     Notes
     -----
-    However it ends, the device was told to stop; where it could not be told, its lease runs
-    out. SIGINT and SIGTERM are looked at between two steps and are an ordinary end.
+    However it ends, the device was told to stop, unless it was left alone; where it could not
+    be told, its lease runs out. SIGINT and SIGTERM are looked at between two steps and are an
+    ordinary end.
     """
     if not prescription.source or prescriptions.loads(prescription.source) != prescription:
         raise PrescriptionError((_CHANGED,))
+    if alone and prescription.controller.where == "host":
+        raise PrescriptionError((_NOBODY,))
     directory = fresh_directory() if directory is None else Path(directory)
     with Link.open(url, key=key) as link:
         identity = link.hello()
@@ -125,9 +142,12 @@ def run_session(
         if seconds is None and Build.SIMULATED in build and Build.RECORDING not in build:
             seconds = SIMULATED_S
         with Recorder.create(directory, description) as recorder, Interrupt() as interrupt:
-            session = close_loop(link, prescription, limits, recorder)
+            session = close_loop(link, prescription, limits, recorder, alone=alone)
             try:
                 _drive(session, interrupt, seconds, on_progress, on_alarm)
+                if alone and not interrupt.requested:
+                    recorder.event(session.steps, link.t_us, "operator", text=LEFT_ALONE)
+                    return directory
                 link.stop(StopMode.GROUND if interrupt.requested else StopMode.RAMP)
                 request = "interrupt" if interrupt.requested else "stop"
                 recorder.event(session.steps, link.t_us, "operator", text=request)
@@ -163,7 +183,8 @@ def close_loop(
     log: Log,
     *,
     maker: assembly.ControllerMaker = assembly.controller,
-) -> Session:
+    alone: bool = False,
+) -> Session | Watch:
     """Program a device, start its stream, and put the loop on it; nothing is stimulated yet.
 
     Parameters
@@ -175,7 +196,9 @@ def close_loop(
         What the device said of itself.
     log : Log
     maker : callable
-        Makes the controller, as `stimloop.assembly.controller` does.
+        Makes the controller, as `stimloop.assembly.controller` does, where the host decides.
+    alone : bool
+        Whether a therapy whose loop closes on the device is to run without a lease.
 
     Raises
     ------
@@ -186,11 +209,13 @@ def close_loop(
     """
     program = program_device(link, prescription, limits)
     _start_stream(link, prescription, limits)
+    if program.loop:
+        return Watch(link, prescription, limits, program, log, alone=alone)
     return Session(link, prescription, limits, program, log, maker=maker)
 
 
 def _drive(
-    session: Session,
+    session: Session | Watch,
     interrupt: Interrupt,
     seconds: float | None,
     on_progress: Callable[[float], None] | None,

@@ -38,6 +38,9 @@ class Wire(Protocol):
     def start(self, program_crc: int, lease_ms: int) -> int:
         """Arm and start the committed program; the device's time of it, µs."""
 
+    def start_alone(self, program_crc: int) -> int:
+        """The same for a therapy that no host leads."""
+
 
 class Log(Protocol):
     """What the loop tells of itself."""

@@ -17,17 +17,16 @@ from stimloop.capture import ThresholdCapture
 from stimloop.chatter import Chatter
 from stimloop.errors import TherapyEnded
 from stimloop.governor import FALLBACK, Governor, Order
+from stimloop.notices import heed
 from stimloop.step import Latency, Step
 from stimloop.tables import DualThreshold
 from stimloop_dsp import BetaDetector, Quality, Setting
 from stimloop_hw.messages import (
-    Event,
     Heartbeat,
-    Refused,
     Setpoint,
     Status,
 )
-from stimloop_hw.vocabulary import Bound, EventCode, SensedFlag, State
+from stimloop_hw.vocabulary import Bound, SensedFlag, State
 
 if TYPE_CHECKING:
     from stimloop.prescription import Prescription
@@ -254,41 +253,10 @@ class Session:
         return self._sp
 
     def _heed_notices(self) -> None:
-        """The device is the authority: go on from what it says.
-
-        Statuses are heeded last. A record keeps them in a stream of their own, so that their
-        place among what came with them is not known to a replay.
-        """
-        notices = self.wire.notices
-        statuses = []
-        while notices:
-            notice = notices.popleft()
-            match notice:
-                case Status():
-                    statuses.append(notice)
-                case Refused():
-                    self.log.event(
-                        self.steps,
-                        self.wire.t_us,
-                        "refused",
-                        order=notice.order,
-                        code=notice.reason,
-                        detail=notice.detail,
-                    )
-                    self._unsure = self._unsure or notice.order == Setpoint.number
-                case Event():
-                    self.log.event(
-                        self.steps,
-                        notice.t_us,
-                        "device",
-                        code=notice.code,
-                        detail=notice.arg,
-                        text=EventCode(notice.code).name.lower()
-                        if notice.code in EventCode.__members__.values()
-                        else "",
-                    )
-        for status in statuses:
-            self.log.status(self.steps, status)
+        """The device is the authority: go on from what it says."""
+        heard = heed(self.wire, self.log, self.steps)
+        self._unsure = self._unsure or Setpoint.number in heard.refused
+        for status in heard.statuses:
             self._heed_status(status)
 
     def _heed_status(self, status: Status) -> None:

@@ -311,13 +311,26 @@ class Governor(Table):
     switches_per_min: int = Field(default=240, ge=2, le=1200)
 
 
-class Continuous(Table):
+class _Placed(Table):
+    """What every controller says: where its loop closes.
+
+    Attributes
+    ----------
+    where : {'host', 'device'}
+        On the device the committed program carries detector and controller, and the host only
+        watches.
+    """
+
+    where: Literal["host", "device"] = "host"
+
+
+class Continuous(_Placed):
     """One amplitude, whatever the level says, as long as the samples can be trusted."""
 
     kind: Literal["continuous"]
 
 
-class OnOff(Table):
+class OnOff(_Placed):
     """Up while the detector is active, down while it is not.
 
     Attributes
@@ -331,7 +344,7 @@ class OnOff(Table):
     ramp_down_ms: Milliseconds = 250.0
 
 
-class DualThreshold(Table):
+class DualThreshold(_Placed):
     """Up above the detector's threshold, down below a lower one, hold between.
 
     Attributes
@@ -348,7 +361,7 @@ class DualThreshold(Table):
     lower_uv: Number | None = Field(default=None, ge=0)
 
 
-class Proportional(Table):
+class Proportional(_Placed):
     """Amplitude in proportion to the normalised error, (level - threshold) / threshold.
 
     Attributes
@@ -361,7 +374,7 @@ class Proportional(Table):
     kp_ma: Number = Field(gt=0)
 
 
-class ProportionalIntegral(Table):
+class ProportionalIntegral(_Placed):
     """Amplitude by the normalised error and its integral.
 
     Attributes
@@ -377,7 +390,7 @@ class ProportionalIntegral(Table):
     ti_s: Number = Field(gt=0)
 
 
-class _Ecap(Table):
+class _Ecap(_Placed):
     """What both laws that hold the evoked response at a setpoint have in common.
 
     Attributes
