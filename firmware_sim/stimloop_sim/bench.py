@@ -363,4 +363,5 @@ def _patient(options: Mapping[str, str], profile: Profile, seed: int, fs_hz: int
             return ScsPatient(cord, seed=seed, fs_hz=fs_hz)
         case _:
             model = patient_model(options.get("patient", "default"))
-            return model.patient(seed=seed, fs_hz=fs_hz)
+            source: Source = model.patient(seed=seed, fs_hz=fs_hz)
+            return source

@@ -91,14 +91,14 @@ _HEMISPHERE = {
 _ROUND_THE_CLOCK = {
     "day.lag_min": Spread(25.0, 5.0, 10.0, 45.0),
     "day.elimination_min": Spread(75.0, 8.0, 60.0, 90.0),
-    "day.night_per_s": Spread(3.0, 0.5, 1.5, 5.0),
+    "day.night_per_s": Spread(7.0, 1.0, 4.0, 10.0),
     "day.wander_per_s": Spread(1.0, 0.2, 0.5, 2.0),
     "day.bed_h": Spread(23.0, 0.4, 22.0, 23.99),
     "day.rise_h": Spread(7.0, 0.5, 5.5, 8.5),
 }
 WAKING_DOSES_H = (7.0, 10.5, 14.0, 17.5, 21.0)
 """Levodopa every three and a half hours of the day."""
-DAY = Day(doses_h=WAKING_DOSES_H, night_per_s=3.0, wander_per_s=1.0, moves_per_h=60.0)
+DAY = Day(doses_h=WAKING_DOSES_H, night_per_s=7.0, wander_per_s=1.0, moves_per_h=60.0)
 """A day with everything that happens in it."""
 
 KINDS: Mapping[str, Kind] = MappingProxyType(

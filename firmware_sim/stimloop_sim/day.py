@@ -86,10 +86,10 @@ class Day:
     moves_per_h: float = parameter(0.0, "1/h", 0, 600, Origin.CHOICE, "movements while awake")
     move_s: float = parameter(6.0, "s", 1, 600, Origin.CHOICE, "mean length of a movement")
     desync_per_s: float = parameter(
-        14.0, "1/s", 0, 60, Origin.CHOICE, "growth rate taken away by movement"
+        3.0, "1/s", 0, 60, Origin.CHOICE, "growth rate taken away by movement"
     )
     rebound_per_s: float = parameter(
-        6.0, "1/s", 0, 20, Origin.CHOICE, "growth rate added after a movement"
+        2.2, "1/s", 0, 20, Origin.CHOICE, "growth rate added after a movement"
     )
     rebound_s: float = parameter(2.0, "s", 0, 10, Origin.CHOICE, "length of the rebound")
 

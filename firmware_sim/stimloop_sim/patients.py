@@ -1,12 +1,17 @@
-"""Simulated patients by name, as a ``sim://`` URL asks for them."""
+"""Simulated patients of deep brain stimulation by name, as a ``sim://`` URL asks for them."""
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from stimloop_sim.cohort import DAY, is_member, member
+from stimloop_sim.hemispheres import HemispheresModel
+from stimloop_sim.mean_field import MeanFieldModel
 from stimloop_sim.parameter import PatientError
 from stimloop_sim.patient import PatientModel
+from stimloop_sim.population import PopulationModel
 
 PATIENTS: Mapping[str, PatientModel] = MappingProxyType(
     {
@@ -17,34 +22,46 @@ PATIENTS: Mapping[str, PatientModel] = MappingProxyType(
         "overdriven": PatientModel(overdrive_per_ma=0.5, overdrive_from_ma=3.5),
     }
 )
-"""Named patients: off medication; on medication; off medication with a stronger effect of
+"""Named hemispheres: off medication; on medication; off medication with a stronger effect of
 stimulation (3 mA leaves a quarter of the beta amplitude instead of two fifths); through a day
 of levodopa, movement and sleep; with beta that returns under too much stimulation."""
 
+OTHERS: Mapping[str, HemispheresModel | PopulationModel | MeanFieldModel] = MappingProxyType(
+    {
+        "bilateral": HemispheresModel(),
+        "bilateral_day": HemispheresModel(
+            left=PatientModel(day=DAY),
+            right=replace(HemispheresModel().right, day=DAY),
+        ),
+        "population": PopulationModel(),
+        "mean_field": MeanFieldModel(),
+    }
+)
+"""Two hemispheres, for an hour and for a day; oscillators that answer every pulse; nuclei."""
 
-def patient_model(name: str) -> PatientModel:
+
+def patient_model(name: str) -> Any:  # noqa: ANN401  # whatever has `patient`
     """Look up a named patient.
 
     Parameters
     ----------
     name : str
-        A key of `PATIENTS`, or a member of a cohort, as ``dbs-7-12``.
+        A key of `PATIENTS` or `OTHERS`, or a member of a cohort, as ``dbs-7-12``.
 
     Returns
     -------
-    PatientModel
-        Its parameters.
+    model
+        Its parameters; ``model.patient(seed=, fs_hz=)`` is the source.
 
     Raises
     ------
     PatientError
         If there is no patient of that name; the message names the nearest ones.
     """
-    if name in PATIENTS:
-        return PATIENTS[name]
+    known = {**PATIENTS, **OTHERS}
+    if name in known:
+        return known[name]
     if is_member(name):
-        model = member(name)
-        assert isinstance(model, PatientModel)
-        return model
-    nearest = difflib.get_close_matches(name, PATIENTS) or sorted(PATIENTS)
+        return member(name)
+    nearest = difflib.get_close_matches(name, known) or sorted(known)
     raise PatientError(f"there is no patient {name!r}; choose {' or '.join(nearest)}")

@@ -78,14 +78,14 @@ def test_night_is_night_only_and_comes_smoothly() -> None:
 def test_nobody_moves_in_the_night_and_movements_come_as_often_as_declared() -> None:
     moving = Day(start_h=0.0, moves_per_h=60.0)
     growth = rows(moving, 24, seed=3)[:, 0]
-    starts = np.flatnonzero((growth[1:] < -10.0) & (growth[:-1] >= -10.0)) + 1
+    starts = np.flatnonzero((growth[1:] < -1.0) & (growth[:-1] >= -1.0)) + 1
     awake = starts[(starts > 8 * 3600) & (starts < 22 * 3600)]
     asleep = starts[(starts < 6 * 3600)]
     assert not len(asleep)
     # A minute's rest, and then a movement of 6 s with its rebound of 2 s.
     assert len(awake) / 14 == pytest.approx(3600 / 68.5, rel=0.1)
-    assert all(growth[b - 1] > -10.0 for _, b in pairwise(starts.tolist()))
-    assert set(np.unique(growth).round(9)) == {-14.0, 0.0, 6.0}
+    assert all(growth[b - 1] > -1.0 for _, b in pairwise(starts.tolist()))
+    assert set(np.unique(growth).round(9)) == {-3.0, 0.0, 2.2}
 
 
 def test_the_wandering_has_its_deviation_and_its_time_constant() -> None:

@@ -9,6 +9,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfiltfilt, welch
 
 from stimloop_sim._patient import recruitment
+from stimloop_sim.day import Day
 from stimloop_sim.parameter import PatientError
 from stimloop_sim.patient import RATES_HZ, DbsPatient, PatientModel
 from stimloop_sim.patients import PATIENTS, patient_model
@@ -237,7 +238,7 @@ def test_a_misspelt_patient_is_refused_with_the_nearest_name() -> None:
 
 
 def test_an_unlike_name_is_refused_with_all_names() -> None:
-    with pytest.raises(PatientError, match="default or full_suppression or on_medication"):
+    with pytest.raises(PatientError, match="bilateral or bilateral_day or day or default or"):
         patient_model("xyz")
 
 
@@ -290,3 +291,69 @@ def test_negative_quantities_are_refused_and_leave_the_patient_as_it_was(
     with pytest.raises(ValueError, match="must not be negative"):
         patient.sense(np.full(5, amplitude_ua, np.int32), width_us, period_us)
     assert np.array_equal(steady(patient, 1), steady(DbsPatient(seed=6), 1))
+
+
+def test_tremor_follows_beta_with_a_lag_of_several_seconds() -> None:
+    """Full suppression at once; the tremor needs its time constant to be on its way."""
+    patient = DbsPatient(replace(SILENT, suppression_per_s=100.0, drift_sd_per_s=0.0), seed=1)
+    steady(patient, 60)
+    before = patient.symptoms.tremor
+    course = []
+    for _ in range(60):
+        steady(patient, 1, 3000)
+        course.append(patient.symptoms.tremor)
+    way = (before - np.array(course)) / (before - course[-1])
+    assert way[1] < 0.4
+    assert 5 <= np.flatnonzero(way > 1 - np.exp(-1))[0] <= 10
+    assert course[-1] < 0.5 * before
+
+
+def test_dyskinesia_needs_levodopa_and_more_than_is_comfortable() -> None:
+    found = {}
+    for tone, day in ((0.0, Day()), (0.9, Day(start_h=9.0, doses_h=(8.0,)))):
+        for amplitude_ua in (3000, 5000):
+            patient = DbsPatient(PatientModel(day=day), seed=1)
+            steady(patient, 10, amplitude_ua)
+            found[tone, amplitude_ua] = patient.symptoms
+    assert found[0.0, 5000].dyskinesia == found[0.0, 5000].dyskinetic_s == 0.0
+    assert found[0.9, 3000].dyskinesia < 0.02
+    assert found[0.9, 5000].dyskinesia > 0.7
+    assert found[0.9, 5000].dyskinetic_s == pytest.approx(
+        10 * found[0.9, 5000].dyskinesia, rel=0.02
+    )
+
+
+@pytest.mark.parametrize(
+    ("ramp_s", "amplitude_ua", "felt_s"),
+    [(0.25, 3000, 1.0), (10.0, 3000, 0.0), (0.25, 800, 0.0), (60.0, 5000, 13.0)],
+)
+def test_paraesthesia_is_felt_on_a_fast_rise_and_above_its_threshold(
+    ramp_s: float, amplitude_ua: int, felt_s: float
+) -> None:
+    patient = DbsPatient(seed=1)
+    ramp = np.linspace(0, amplitude_ua, round(250 * ramp_s)).astype(np.int32)
+    hold = np.full(round(250 * (67 - ramp_s)), amplitude_ua, np.int32)
+    patient.sense(np.concatenate([ramp, hold]), WIDTH_US, PERIOD_US)
+    assert patient.symptoms.tingling_s == pytest.approx(felt_s, abs=0.3)
+
+
+def test_too_much_stimulation_brings_beta_back_in_the_overdriven_patient() -> None:
+    left = {}
+    for amplitude_ua in (0, 3000, 5500):
+        patient = DbsPatient(PATIENTS["overdriven"], seed=2)
+        steady(patient, 120, amplitude_ua)
+        left[amplitude_ua] = patient.envelope_uv.mean()
+    assert left[3000] < 0.7 * left[0]
+    assert left[5500] > 0.9 * left[0]
+
+
+def test_a_second_band_has_its_frequency_and_its_potential_and_changes_no_beta() -> None:
+    silent = replace(NO_BETA, pink_sd=0.0, floor_uv_rt_hz=0.0, band_uv=5.0, band_hz=70.0)
+    potential = steady(DbsPatient(silent, seed=3), 300)
+    frequency, power = welch(potential, 250, nperseg=500)
+    assert frequency[np.argmax(power)] == pytest.approx(70.0, abs=1.0)
+    assert float(np.std(potential)) == pytest.approx(5.0, rel=0.05)
+    banded, plain = DbsPatient(replace(SILENT, band_uv=5.0), seed=3), DbsPatient(SILENT, seed=3)
+    added = steady(banded, 10) - steady(plain, 10)
+    assert np.array_equal(banded.envelope_uv, plain.envelope_uv)
+    assert float(np.std(added)) == pytest.approx(5.0, rel=0.3)
