@@ -195,19 +195,42 @@ class Alarms:
     hours: float
 
 
+def onsets_s(
+    detector: TachycardiaDetector,
+    block: npt.NDArray[np.int32],
+    fs_hz: float,
+    first_index: int = 0,
+) -> list[float]:
+    """When within a block, looked at every 0.2 s, the detector becomes active, s.
+
+    Parameters
+    ----------
+    detector : TachycardiaDetector
+        It may have seen the samples before `first_index`.
+    block : ndarray of int32, shape (n, 1)
+        nV.
+    fs_hz : float
+    first_index : int
+        Index of the block's first sample.
+    """
+    step = round(fs_hz / 5)
+    found, was = [], detector.active
+    for first in range(0, len(block), step):
+        part = block[first : first + step]
+        active = detector.push(part, first_index + first, 0).active
+        if active and not was:
+            found.append((first_index + first) / fs_hz)
+        was = active
+    return found
+
+
 def alarms(recordings: Path, theta: float) -> Alarms:
     """Run the tachycardia detector over the whole recording."""
     (path,) = (recordings / "ecg_seizure").glob("*.edf")
     recording = read_recording(path)
     block = np.round(1000 * np.nan_to_num(recording.samples_uv)).astype(np.int32)[:, None]
     detector = TachycardiaDetector(recording.fs_hz, theta)
-    step = round(recording.fs_hz / 5)
-    onsets, was = [], False
-    for first in range(0, len(block), step):
-        active = detector.push(block[first : first + step], first, 0).active
-        if active and not was:
-            onsets.append(first / recording.fs_hz)
-        was = active
+    onsets = onsets_s(detector, block, recording.fs_hz)
     begin, end = SEIZURE_S
     during = [at for at in onsets if begin - 5 <= at <= end]
     return Alarms(

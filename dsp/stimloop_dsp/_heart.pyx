@@ -468,6 +468,11 @@ cdef class TachycardiaDetector:
         self.reset()
 
     @property
+    def active(self):
+        """The decision at the last sample."""
+        return bool(self._active)
+
+    @property
     def levels(self):
         """Foreground at each sample of the last block, bpm, valid until the next push."""
         view = self._levels[: self._peaks.intake.rows]

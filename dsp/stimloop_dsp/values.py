@@ -37,6 +37,8 @@ class Quality(IntFlag):
     """The signal is not the brain's: over range, or the same number for a second."""
     STIM = 32
     """A stimulation pulse falls into the block."""
+    MAGNET = 64
+    """A magnet is held to the device; no detector says so, whoever hears of it adds it."""
 
 
 @dataclass(frozen=True, slots=True)
