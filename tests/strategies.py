@@ -127,13 +127,13 @@ def _largest_ua(profile: Profile, program: Program) -> int:
 def _course(draw: st.DrawFn, profile: Profile, program: Program) -> Program:
     """Pauses, or none where the device can do without."""
     top_ua = program.amplitude_max_ua
-    paused = profile.duty_max_permille < 1000 or draw(st.booleans())
+    paused = draw(st.booleans())
     if program.mode == Mode.TRIGGERED or not paused:
         return replace(program, soft_start_ms=draw(st.sampled_from([0, 300, 2000])))
     start_ms = draw(st.integers(0, 500)) + -(-top_ua * 1000 // program.slew_ua_s)
     down_ua_s = program.slew_down_ua_s or program.slew_ua_s
     stop_ms = draw(st.integers(1, 500)) + -(-top_ua * 1000 // down_ua_s)
-    on_ms = draw(st.integers(1, 5000))
+    on_ms = draw(values_of(profile.cycle_on_ms, 21_000).filter(bool))
     active_ms = on_ms + start_ms + stop_ms
     whole_ms = -(-active_ms * 1000 // profile.duty_max_permille)
     off_ms = max(whole_ms - on_ms, start_ms + stop_ms) + draw(st.integers(0, 5000))

@@ -34,6 +34,12 @@ cdef class PulseTrain:
     path : Path
         Its way through the tissue, which says how much of a pulse the supply can drive: the
         whole pulse is reduced, on the hardware's steps, so that it stays balanced.
+    duty_permille : int
+        Largest part of the time with stimulation, in the long run, ‰.
+    train_max_ms : int
+        What may be stimulated in one go, ms. Stimulation counts up to it and silence takes away
+        from it, as the duty says; when it is used up the output rests until nothing of it is
+        left, whatever is asked for.
 
     Attributes
     ----------
@@ -55,6 +61,10 @@ cdef class PulseTrain:
         Pulses were in effect during the latest `advance`.
     resting : bool
         In a pause, or on the way into it.
+    exhausted : bool
+        The nerve has to rest: what may be stimulated in one go is used up.
+    inhibited : bool
+        A magnet is heeded: no pulse begins.
     target_ua : int
         The setpoint in force, µA.
     """
@@ -69,6 +79,8 @@ cdef class PulseTrain:
     cdef readonly bint breached
     cdef readonly bint acting
     cdef readonly bint resting
+    cdef readonly bint exhausted
+    cdef readonly bint inhibited
     cdef readonly long long target_ua
     cdef readonly long long period_us
     cdef readonly long long width_us
@@ -84,6 +96,15 @@ cdef class PulseTrain:
     cdef long long soft_us, on_us, cycle_us
     cdef long long up_ua_s, down_ua_s       # in force
     cdef long long origin_us        # start of the first cycle
+    cdef long long duty_permille, train_max_us
+    cdef long long spent            # of what may be stimulated in one go, µs * ‰
+    cdef long long busy_until_us    # accounted up to here: the end of the latest pulse's period
+    cdef bint ending                # on the last way to zero
+    cdef int extra                  # a magnet's train: 0 none, 1 on, 2 on its way out
+    cdef long long extra_us         # when it began
+    cdef long long extra_ua, extra_on_us, extra_width_us
+    cdef long long extra_up_ua_s, extra_down_ua_s, soft_stop_us
+    cdef long long own_ua, own_width_us     # the program's, for when it is over
     cdef long long edge_us          # when the course of the cycle changes next
     cdef long long level_pa         # present amplitude in pA: µA/s times µs is pA
     cdef long long clock_us         # when level_pa was right
@@ -99,7 +120,9 @@ cdef class PulseTrain:
     cdef long long recent_us[RECENT]
     cdef long long recent_ua[RECENT]
 
-    def __init__(self, amplitude_ua, Path path not None):
+    def __init__(
+        self, amplitude_ua, Path path not None, int duty_permille=1000, int train_max_ms=0
+    ):
         if not 0 < len(amplitude_ua) <= RUNS:
             raise ValueError(f"{len(amplitude_ua)} runs of amplitudes; 1 to {RUNS} are "
                              "possible: join those of equal step")
@@ -115,6 +138,12 @@ cdef class PulseTrain:
         self.breached = False
         self.acting = False
         self.max_ua = self.width_us = self.period_us = 0
+        self.duty_permille, self.train_max_us = duty_permille, 1000 * <long long>train_max_ms
+        self.spent = self.busy_until_us = 0
+        self.exhausted = self.inhibited = False
+        self.own_ua = self.own_width_us = 0
+        self.extra_us = self.extra_ua = self.extra_on_us = self.extra_width_us = 0
+        self.extra_up_ua_s = self.extra_down_ua_s = self.soft_stop_us = 0
         self.slew_up_ua_s = self.slew_down_ua_s = 0
         self.soft_up_ua_s = self.soft_down_ua_s = 0
         self.soft_us = self.on_us = self.cycle_us = 0
@@ -130,13 +159,19 @@ cdef class PulseTrain:
         self.next_us = now_us
         self.earliest_us = now_us
         self.edge_us = NEVER
-        self.resting = False
+        self.resting = self.ending = False
+        self.take_own()
         self.up_ua_s = self.slew_up_ua_s
         self.down_ua_s = self.slew_down_ua_s
         self.remaining = 0
         self.last_us = 0
         self.last_ua = self.driven_ua = 0
         self.pending = False
+
+    cdef void take_own(self) noexcept:
+        """What the program says holds again, not the magnet's train."""
+        self.extra = 0
+        self.max_ua, self.width_us = self.own_ua, self.own_width_us
 
     @property
     def amplitude_ua(self):
@@ -175,15 +210,19 @@ cdef class PulseTrain:
         """
         cdef long long soft_stop_us = program.soft_stop_ms * 1000
         cdef long long top_ua_us = 1_000_000 * <long long>program.amplitude_max_ua
+        cdef long long extra_ua_us = 1_000_000 * <long long>program.magnet_amplitude_ua
         shares = program.shares_percent
         own = [shares[k] for k in range(CONTACTS) if program.cathodes >> k & 1 and shares[k]]
         self.sources = 0
         for percent in own or [100]:
             self.percents[self.sources] = percent
             self.sources += 1
-        self.width_us = program.width_us
+        self.own_width_us, self.own_ua = program.width_us, program.amplitude_max_ua
+        self.extra_ua = program.magnet_amplitude_ua
+        self.extra_width_us = program.magnet_width_us
+        self.extra_on_us = program.magnet_on_ms * 1000
+        self.take_own()
         self.period_us = program.period_min_us
-        self.max_ua = program.amplitude_max_ua
         self.ratio = program.recharge_ratio
         self.interphase_us = program.interphase_us
         self.slew_up_ua_s = program.slew_ua_s
@@ -194,6 +233,11 @@ cdef class PulseTrain:
         # Rounded up, so that a ramp ends within its time; C's division rounds towards zero.
         self.soft_up_ua_s = (top_ua_us + max(self.soft_us, 1) - 1) // max(self.soft_us, 1)
         self.soft_down_ua_s = (top_ua_us + max(soft_stop_us, 1) - 1) // max(soft_stop_us, 1)
+        self.soft_stop_us = soft_stop_us
+        self.extra_up_ua_s = min(
+            (extra_ua_us + max(self.soft_us, 1) - 1) // max(self.soft_us, 1), self.slew_up_ua_s)
+        self.extra_down_ua_s = (
+            (extra_ua_us + max(soft_stop_us, 1) - 1) // max(soft_stop_us, 1))
 
     def start(self, long long now_us, bint train):
         """Begin at zero amplitude: a train without end, or pulses on `trigger` only."""
@@ -206,6 +250,29 @@ cdef class PulseTrain:
         """Begin no further pulse; one in flight completes its recharge."""
         self.silence(now_us)
 
+    def inhibit(self, long long now_us):
+        """Begin no further pulse while a magnet is there; one in flight completes its recharge.
+
+        The therapy goes on behind it: its pauses keep their time, and setpoints are taken.
+        """
+        self.move_to(now_us)
+        self.inhibited = True
+        self.level_pa = 0
+        if not self.ending:
+            self.take_own()
+            self.take_course(now_us)
+
+    def release(self, long long now_us, bint train):
+        """The magnet is gone: rise again, softly, or begin the magnet's train."""
+        self.move_to(now_us)
+        self.inhibited = False
+        if self.ending:
+            return
+        if train:
+            self.extra, self.extra_us = 1, now_us
+            self.max_ua, self.width_us = self.extra_ua, self.extra_width_us
+        self.take_course(now_us)
+
     def settle(self):
         """Forget a breach, and short the electrodes: what charge was left there is gone."""
         self.breached = False
@@ -215,6 +282,8 @@ cdef class PulseTrain:
         """Where in the cycle this time is: the rates in force, and when they change."""
         cdef long long phase_us = now_us - self.origin_us
         cdef long long begun_us = self.origin_us
+        if self.extra and self.take_extra(now_us):
+            return
         if self.cycle_us:
             phase_us %= self.cycle_us
             begun_us = now_us - phase_us
@@ -231,6 +300,25 @@ cdef class PulseTrain:
             self.down_ua_s = self.soft_down_ua_s
             self.resting = True
             self.edge_us = begun_us + self.cycle_us
+
+    cdef bint take_extra(self, long long now_us) noexcept:
+        """The same within the magnet's train; whether it still goes on."""
+        cdef long long on_us = self.extra_us + self.soft_us
+        self.resting = False
+        self.up_ua_s, self.down_ua_s = self.extra_up_ua_s, self.extra_down_ua_s
+        self.extra = 1
+        if now_us < on_us:
+            self.edge_us = on_us
+        elif now_us < on_us + self.extra_on_us:
+            self.edge_us = on_us + self.extra_on_us
+        elif now_us < on_us + self.extra_on_us + self.soft_stop_us:
+            self.extra = 2
+            self.edge_us = on_us + self.extra_on_us + self.soft_stop_us
+        else:
+            self.level_pa = 0       # the width must not change above it
+            self.take_own()
+            return False
+        return True
 
     def setpoint(self, long long now_us, long long amplitude_ua, long long period_us,
                  long long at_us):
@@ -255,24 +343,31 @@ cdef class PulseTrain:
             self.target_ua = amplitude_ua
             self.retime(period_us)
 
-    def ramp(self, long long now_us, long long target_ua, long long rate_ua_s):
+    def ramp(self, long long now_us, long long target_ua, long long rate_ua_s, bint last):
         """Leave for a target at a rate of the device's own, forgetting a setpoint to come.
 
         Pauses go on; the next one takes the program's own rates again. On the way to zero there
-        are none.
+        are none. A magnet's train goes on, and the target is for afterwards, unless this is the
+        `last` way, which ends everything.
         """
         self.pending = False
         self.move_to(now_us)
         self.target_ua = target_ua
+        if self.extra and not last:
+            return
         self.up_ua_s = self.down_ua_s = rate_ua_s
         if not target_ua:
             self.edge_us = NEVER
+        if last:
+            self.ending = True
+            self.extra = 2 if self.extra else 0
 
     def resume(self, long long now_us):
         """Stay at the present amplitude, and move by the program's rates and pauses again."""
         self.pending = False
         self.move_to(now_us)
-        self.target_ua = self.quantised()
+        if not self.extra:
+            self.target_ua = self.quantised()
         self.take_course(now_us)
 
     def trigger(self, long long now_us, long long count, long long at_us):
@@ -290,6 +385,10 @@ cdef class PulseTrain:
     cdef void glide(self, long long t_us) noexcept:
         cdef long long elapsed_us = t_us - self.clock_us
         cdef long long goal_pa = 0 if self.resting else self.target_ua * 1_000_000
+        if self.extra:
+            goal_pa = self.extra_ua * 1_000_000 if self.extra == 1 else 0
+        if self.inhibited or self.exhausted:
+            goal_pa = 0
         if self.level_pa < goal_pa:
             self.level_pa = min(self.level_pa + self.up_ua_s * elapsed_us, goal_pa)
         else:
@@ -313,6 +412,13 @@ cdef class PulseTrain:
                 self.retime(self.pending_period_us)
         if t_us > self.clock_us:
             self.glide(t_us)
+
+    cdef void rest(self, long long t_us) noexcept:
+        """Account for the silence up to here."""
+        if t_us > self.busy_until_us:
+            self.spent -= min(self.spent, (t_us - self.busy_until_us) * self.duty_permille)
+            self.busy_until_us = t_us
+        self.exhausted = self.exhausted and self.spent > 0
 
     cdef void pulse(self, long long t_us) noexcept:
         cdef long long ua = self.quantised()
@@ -340,6 +446,11 @@ cdef class PulseTrain:
                 self.net_fc += (na - returned_na * self.ratio) * self.width_us
         else:
             self.discharged_pc += ua * self.width_us
+        self.busy_until_us = t_us + self.period_us
+        self.spent += self.period_us * (1000 - self.duty_permille)
+        if self.spent > self.train_max_us * (1000 - self.duty_permille):
+            self.exhausted = True
+            self.level_pa = 0
         self.delivered_pc += ua * self.width_us
         self.i2t_ua2_us += ua * ua * self.width_us
         self.recent_us[self.pulses % RECENT] = t_us
@@ -349,6 +460,7 @@ cdef class PulseTrain:
     cdef void deliver(self, long long end_us) noexcept:
         while self.remaining and self.next_us < end_us:
             self.move_to(self.next_us)
+            self.rest(self.next_us)
             self.pulse(self.next_us)
             if self.remaining > 0:
                 self.remaining -= 1

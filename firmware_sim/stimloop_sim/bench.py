@@ -201,7 +201,7 @@ class Bench:
 
     def magnet(self, *, present: bool) -> None:
         """Hold a magnet to the implant, or take it away."""
-        self.firmware.sense_magnet(present=present)
+        self.implant.hold_magnet(present=present)
 
     def advance_block(self) -> None:
         """Let time pass until a block, or the sweep after a pulse, is complete."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stimloop_hw.messages import Limits
 from stimloop_hw.program import Parameter
-from stimloop_hw.ranges import EvokedChannel, pack_rows
+from stimloop_hw.ranges import EvokedChannel, Run, pack_rows
 
 if TYPE_CHECKING:
     from stimloop_sim.profile import Profile
@@ -36,6 +36,10 @@ def describe_limits(profile: Profile, front_end: FrontEnd) -> Limits:
         Parameter.PERIOD_MIN_US: p.period_us,
     }
     amplitude, width, period = scales.values()
+    scales[Parameter.CYCLE_ON_MS] = p.cycle_on_ms
+    told = {k: runs for k, runs in scales.items() if len(runs) > 1}
+    if p.magnet_swipe_max_ms:
+        told[Parameter.MAGNET_SWIPE_MS] = (Run(0, p.magnet_swipe_max_ms, 1),)
     return Limits(
         channel=0,
         channels=1,
@@ -71,7 +75,7 @@ def describe_limits(profile: Profile, front_end: FrontEnd) -> Limits:
         impedance_ohm=p.impedance_ohm,
         capacitance_nf=p.capacitance_nf,
         rows=pack_rows(
-            {k: runs for k, runs in scales.items() if len(runs) > 1},
+            told,
             contacts,
             [EvokedChannel(w.fs_hz, w.samples, w.blank_us) for w in windows],
         ),

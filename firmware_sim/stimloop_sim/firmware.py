@@ -140,7 +140,7 @@ class Firmware:
         self._faults_told = 0
         self._dropped_told = self._dropped_flagged = 0
         self._lead_told = Lead(0)
-        self._ended_told = False
+        self._ended_told = self._rest_told = False
         self._status_us = STATUS_US
         self._boot(cause)
 
@@ -270,6 +270,9 @@ class Firmware:
             if lead != self._lead_told:
                 self._lead_told = lead
                 self.raise_event(EventCode.LEAD, lead)
+            if self.therapy.pulses.exhausted is not self._rest_told:
+                self._rest_told = self.therapy.pulses.exhausted
+                self.raise_event(EventCode.REST, int(self._rest_told))
             if self.telemetry.outbox.samples_dropped != self._dropped_told:
                 self._dropped_told = self.telemetry.outbox.samples_dropped
                 self.raise_event(EventCode.SAMPLES_DROPPED, self._dropped_told)
@@ -278,10 +281,12 @@ class Firmware:
         self.therapy.changed = False
 
     def sense_magnet(self, *, present: bool) -> None:
-        """A magnet is held to the device or taken away: the host hears of it, as an Event."""
+        """A magnet comes or goes: the therapy heeds it by its program, the host hears of it."""
         if present is not self.magnet:
             self.magnet = present
+            self.therapy.sense_magnet(self.now_us, present=present)
             self.raise_event(EventCode.MAGNET, int(present))
+            self.report()
 
     def raise_event(self, code: EventCode, arg: int) -> None:
         """Write down what happened, and tell."""

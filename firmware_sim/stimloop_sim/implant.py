@@ -80,6 +80,7 @@ class Implant:
         self._ppm = 0
         self._powered = True
         self._hung = False
+        self._magnet = False
         self._start(ResetCause.POWER_ON)
         _check_lead(self._entries, self.firmware.tissue.case)
         self._converter = StickyConverter(self.firmware.front_end.source)
@@ -98,6 +99,7 @@ class Implant:
             if entry.kind == "self_test" and entry.acts(self.now_us)
         )
         self.firmware = self._power_on(self.board, cause)
+        self.firmware.sense_magnet(present=self._magnet)
         self._monitor = OutputMonitor()
 
     @property
@@ -112,6 +114,12 @@ class Implant:
         self._start(cause)
         if any(self._entries[number].kind == "output_stuck" for number in self._acting):
             self._stick()
+
+    def hold_magnet(self, *, present: bool) -> None:
+        """Hold a magnet to the device, or take it away; firmware that starts later feels it."""
+        self._magnet = present
+        if self.runs:
+            self.firmware.sense_magnet(present=present)
 
     @property
     def runs(self) -> bool:
@@ -245,7 +253,7 @@ class Implant:
             case "adc_stuck":
                 self._converter.stuck = True
             case _:
-                self._damage_lead(entry)
+                self._befall(entry)
         self._acting.add(number)
 
     def _end(self, entry: Entry) -> None:
@@ -263,8 +271,17 @@ class Implant:
                     self.reset(ResetCause.BROWN_OUT)
             case "output_stuck":
                 self._loosen()
+            case "magnet":
+                self.hold_magnet(present=False)
             case _:
                 self._converter.stuck = False
+
+    def _befall(self, entry: Entry) -> None:
+        """What comes from outside: a magnet, or harm to the lead."""
+        if entry.kind == "magnet":
+            self.hold_magnet(present=True)
+        else:
+            self._damage_lead(entry)
 
     def _damage_lead(self, entry: Entry) -> None:
         contacts = entry.values.values()

@@ -6,7 +6,7 @@ cannot represent are breaches too: nothing is rounded or clamped here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stimloop_hw.program import CASE, PASSIVE, Mode, Parameter, Program
@@ -60,6 +60,7 @@ def check_program(profile: Profile, program: Program, impedance_ohm: int) -> Bre
         or _check_pulse(profile, program)
         or _check_compliance(profile, program, impedance_ohm)
         or _check_course(profile, program)
+        or _check_magnet(profile, program, impedance_ohm)
     )
 
 
@@ -88,7 +89,7 @@ def _check_values(profile: Profile, program: Program) -> Breach | None:
         (p.RECHARGE_RATIO, program.recharge_ratio, (Run(0, profile.recharge_max_ratio, 1),)),
         (p.SOFT_START_MS, program.soft_start_ms, (Run(0, profile.soft_max_ms, 1),)),
         (p.SOFT_STOP_MS, program.soft_stop_ms, (Run(1, profile.soft_max_ms, 1),)),
-        (p.CYCLE_ON_MS, program.cycle_on_ms, (Run(0, longest_ms, 1),)),
+        (p.CYCLE_ON_MS, program.cycle_on_ms, profile.cycle_on_ms),
         (p.CYCLE_OFF_MS, program.cycle_off_ms, (Run(0, longest_ms, 1),)),
     )
     for parameter, value, runs in rows:
@@ -210,22 +211,56 @@ def _check_course(profile: Profile, program: Program) -> Breach | None:
     """Pauses belong to trains, begin and end softly, and are long enough."""
     on_ms, off_ms = program.cycle_on_ms, program.cycle_off_ms
     if not on_ms and not off_ms:
-        alone = program.mode == Mode.TRAIN and profile.duty_max_permille < 1000
-        return Breach(Refusal.DUTY, 1000) if alone else None
+        return None  # where the duty is less than the whole, the output rests by itself
     if not on_ms or program.mode == Mode.TRIGGERED:
         return Breach(Refusal.OUT_OF_RANGE, Parameter.CYCLE_ON_MS)
     edges_ms = program.soft_start_ms + program.soft_stop_ms
     if off_ms < edges_ms:
         return Breach(Refusal.OUT_OF_RANGE, Parameter.CYCLE_OFF_MS)
+    breach = _check_ramps(program)
+    if breach is not None:
+        return breach
+    duty_permille = -(-(on_ms + edges_ms) * 1000 // (on_ms + off_ms))
+    if duty_permille > profile.duty_max_permille:
+        return Breach(Refusal.DUTY, duty_permille)
+    return None
+
+
+def _check_magnet(profile: Profile, program: Program, impedance_ohm: int) -> Breach | None:
+    """The magnet's train obeys every limit of a pulse, and lasts as long as a time on may."""
+    p, none = Parameter, (Run(0, 0, 1),)
+    top_ua, trains = program.magnet_amplitude_ua, program.mode == Mode.TRAIN
+    heeding = program.magnet_swipe_ms > 0 and trains
+    for parameter, value, runs in (
+        (p.MAGNET_SWIPE_MS, program.magnet_swipe_ms, (Run(0, profile.magnet_swipe_max_ms, 1),)),
+        (p.MAGNET_AMPLITUDE_UA, top_ua, profile.amplitude_ua if heeding else none),
+        (p.MAGNET_WIDTH_US, program.magnet_width_us, profile.width_us if top_ua else none),
+        (p.MAGNET_ON_MS, program.magnet_on_ms, profile.cycle_on_ms if top_ua else none),
+    ):
+        breach = _check_value(parameter, value, runs)
+        if breach is not None:
+            return breach
+    if not top_ua:
+        return None
+    if not program.magnet_on_ms:
+        return Breach(Refusal.OUT_OF_RANGE, p.MAGNET_ON_MS)
+    train = replace(program, amplitude_max_ua=top_ua, width_us=program.magnet_width_us)
+    return (
+        _check_charge(profile, train)
+        or _check_pulse(profile, train)
+        or _check_compliance(profile, train, impedance_ohm)
+        or _check_ramps(train)
+    )
+
+
+def _check_ramps(program: Program) -> Breach | None:
+    """Ramps of a train are long enough for its slews."""
     for duration_ms, slew_ua_s in (
         (program.soft_start_ms, program.slew_ua_s),
         (program.soft_stop_ms, program.slew_down_ua_s or program.slew_ua_s),
     ):
         if program.amplitude_max_ua * 1000 > slew_ua_s * duration_ms:
             return Breach(Refusal.RAMP, -(-program.amplitude_max_ua * 1000 // slew_ua_s))
-    duty_permille = -(-(on_ms + edges_ms) * 1000 // (on_ms + off_ms))
-    if duty_permille > profile.duty_max_permille:
-        return Breach(Refusal.DUTY, duty_permille)
     return None
 
 
@@ -286,6 +321,7 @@ def check_table(profile: Profile) -> bool:
     """
     return (
         0 < profile.density_max_nc_cm2 <= 30_000
+        and (profile.duty_max_permille == 1000 or profile.train_max_ms > 0)
         and profile.lease_max_ms > 0
         and all(
             row.shannon_nc > 0 and row.shannon_nc**2 * 1_000_000 <= 562_341 * row.area_um2

@@ -81,8 +81,16 @@ class Profile:
         Longest soft start or stop, ms.
     cycle_max_ms : int
         Longest time on or off, ms.
+    cycle_on_ms : tuple of Run
+        Times on of a cycle, ms, ascending; 0 allows programs without pauses.
     duty_max_permille : int
-        Largest part of a cycle with stimulation, ‰; 1000 allows to stimulate without pause.
+        Largest part of the time with stimulation, of a cycle and in the long run, ‰.
+    train_max_ms : int
+        What may be stimulated in one go, ms, ramps included: then the output rests by itself,
+        as long as the duty asks. 0 where that is all the time.
+    magnet_swipe_max_ms : int
+        Longest time that a magnet may be there and still ask for a train, ms; 0 for a device
+        that heeds none.
     density_max_nc_cm2 : int
         Largest charge density per phase, nC/cm².
     compliance_mv, headroom_mv : int
@@ -120,7 +128,10 @@ class Profile:
     recharge_max_ratio: int
     soft_max_ms: int
     cycle_max_ms: int
+    cycle_on_ms: tuple[Run, ...]
     duty_max_permille: int
+    train_max_ms: int
+    magnet_swipe_max_ms: int
     density_max_nc_cm2: int
     compliance_mv: int
     headroom_mv: int
@@ -185,7 +196,7 @@ class Profile:
         table: dict[str, Any] = tomllib.loads(
             _folder().joinpath(f"{name}.toml").read_text("utf-8")
         )
-        for key in ("amplitude_ua", "width_us", "period_us"):
+        for key in ("amplitude_ua", "width_us", "period_us", "cycle_on_ms"):
             table[key] = tuple(Run(*row) for row in table[key])
         table["lead"] = tuple(
             Electrode(**{**row, "shape": Shape[row["shape"].upper()]}) for row in table["lead"]

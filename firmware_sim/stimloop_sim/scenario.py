@@ -156,6 +156,7 @@ KINDS: Mapping[str, Kind] = {
         "the wires of two contacts touch", Span.OPEN, contact=_CONTACT, other=_CONTACT
     ),
     "reference_lost": _of_device("the case has lost touch with the tissue", Span.OPEN),
+    "magnet": _of_device("a magnet is held to the device: the patient's own order", Span.OPEN),
     "battery_collapse": _of_device(
         "the battery loses its charge but for so many per mille; with none the supply fails",
         Span.MOMENT,

@@ -34,6 +34,8 @@ SENSELESS = Sensing(rate_hz=1, channels=0, block=1, range_uv=0)
 """A device that senses nothing, on which no loop can close."""
 AHEAD_US = 1_000_000
 """How far ahead an order may be timed."""
+NO_MAGNET_US = -1
+"""Since never."""
 
 
 class Therapy:
@@ -88,10 +90,16 @@ class Therapy:
         self.program_crc = 0
         self.impedance_ohm = profile.impedance_ohm
         self._contacts_ohm = [profile.impedance_ohm] * len(profile.contacts)
-        self.pulses = PulseTrain(profile.amplitude_ua, tissue.path())
+        self.pulses = PulseTrain(
+            profile.amplitude_ua,
+            tissue.path(),
+            profile.duty_max_permille,
+            profile.train_max_ms,
+        )
         self.loop: Adaptive | None = None
         self.last_sp = 0
         self.changed = False
+        self._magnet_us = NO_MAGNET_US  # since when it is there
         self._led = False  # whether the host that started it is still there to lead it
         self._lease_until_us = 0
         self._timers: dict[Event, int] = {}
@@ -202,22 +210,47 @@ class Therapy:
         self._off(now_us)
         self._move(Event.LIMIT_BREACHED)
 
+    def sense_magnet(self, now_us: int, *, present: bool) -> None:
+        """Heed a magnet as the committed program says: it is the patient's own order.
+
+        While it is there no pulse begins, in whatever state. One that was there only for a
+        moment starts a train when it is gone, if a therapy runs: it needs no host, but ends
+        with what the therapy ends with.
+        """
+        since_us, self._magnet_us = self._magnet_us, now_us if present else NO_MAGNET_US
+        self._heed_magnet(now_us, since_us)
+
+    def _heed_magnet(self, now_us: int, since_us: int = NO_MAGNET_US) -> None:
+        program, pulses = self.program, self.pulses
+        heeded = program is not None and program.magnet_swipe_ms > 0
+        if heeded and self._magnet_us != NO_MAGNET_US:
+            pulses.inhibit(now_us)
+        elif pulses.inhibited:
+            runs = self.state in DELIVERING and self.state is not State.RAMPING_DOWN
+            if self.state is State.HOLD:
+                pulses.setpoint(now_us, 0, pulses.period_us, 0)  # nothing rises by itself
+            swiped = heeded and now_us - since_us < self._committed.magnet_swipe_ms * 1000
+            asked = swiped and self._committed.magnet_amplitude_ua > 0
+            pulses.release(now_us, runs and asked)
+
     @property
     def _committed(self) -> Program:
         assert self.program is not None, "no state that delivers is reached without Commit"
         return self.program
 
-    def _ramp(self, now_us: int, target_ua: int, duration_us: int = RAMP_US) -> None:
+    def _ramp(
+        self, now_us: int, target_ua: int, duration_us: int = RAMP_US, *, last: bool = False
+    ) -> None:
         """Go to a level in this time; upward never faster than the program's slew."""
         rise_ua = target_ua - self.pulses.amplitude_ua
         rate_ua_s = abs(rise_ua) * 1_000_000 // duration_us + 1
         if rise_ua > 0:
             rate_ua_s = min(rate_ua_s, self._committed.slew_ua_s)
-        self.pulses.ramp(now_us, target_ua, rate_ua_s)
+        self.pulses.ramp(now_us, target_ua, rate_ua_s, last)
 
     def _ramp_down(self, now_us: int, duration_us: int) -> None:
         self.loop = None
-        self._ramp(now_us, 0, duration_us)
+        self._ramp(now_us, 0, duration_us, last=True)
         self._timers = {Event.RAMP_DONE: now_us + duration_us}
 
     def _off(self, now_us: int) -> None:
@@ -305,6 +338,7 @@ class Therapy:
         program = self._committed
         del self._timers[Event.ARM_EXPIRED]
         self.last_sp = 0
+        self._heed_magnet(now_us)
         self.pulses.start(now_us, program.mode == Mode.TRAIN)
         if program.loop:
             self.loop = Adaptive(program, self._sensing, self.profile.amplitude_ua)

@@ -49,6 +49,10 @@ class Parameter(IntEnum):
     SHARES_4_7 = 19
     SHARES_8_11 = 20
     SHARES_12_15 = 21
+    MAGNET_SWIPE_MS = 30
+    MAGNET_AMPLITUDE_UA = 31
+    MAGNET_WIDTH_US = 32
+    MAGNET_ON_MS = 33
 
 
 @unique
@@ -104,6 +108,11 @@ class Program:
         What part of its pole's current each contact carries, percent: a byte for each, lowest
         contact first, the case last. All zero: the contacts of a pole are tied together, and
         the tissue decides.
+    magnet_swipe_ms : int
+        While a magnet is held to the device its output is zero; one that was held for less than
+        this starts a train when it is gone. 0: a magnet does nothing.
+    magnet_amplitude_ua, magnet_width_us, magnet_on_ms : int
+        That train: soft start, `magnet_on_ms`, soft stop. Zeros are none.
     loop : Loop
         What the device steers itself by; without one a host steers it.
     """
@@ -129,6 +138,10 @@ class Program:
     shares_4_7: int = 0
     shares_8_11: int = 0
     shares_12_15: int = 0
+    magnet_swipe_ms: int = 0
+    magnet_amplitude_ua: int = 0
+    magnet_width_us: int = 0
+    magnet_on_ms: int = 0
     loop: Loop = NO_LOOP
 
     @property

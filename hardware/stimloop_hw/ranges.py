@@ -182,13 +182,15 @@ def unpack_rows(
 
 
 def runs_of(limits: Limits, parameter: Parameter) -> tuple[Run, ...]:
-    """Values that a device allows for amplitude, width or period: at least one run."""
+    """Values that a device allows for amplitude, width, period, time on or a magnet's swipe."""
     whole = {
         Parameter.AMPLITUDE_MAX_UA: Run(0, limits.amplitude_max_ua, limits.amplitude_step_ua),
         Parameter.WIDTH_US: Run(limits.width_min_us, limits.width_max_us, limits.width_step_us),
         Parameter.PERIOD_MIN_US: Run(
             limits.period_min_us, limits.period_max_us, limits.period_step_us
         ),
+        Parameter.CYCLE_ON_MS: Run(0, limits.cycle_max_ms, 1),
+        Parameter.MAGNET_SWIPE_MS: Run(0, 0, 1),
     }[parameter]
     return unpack_rows(limits.rows)[0].get(parameter, (whole,))
 

@@ -152,6 +152,7 @@ class EventCode(IntEnum):
     BAD_TAGS = 16  # bad tags since power-on; signed traffic is ignored for a while
     LEAD = 64  # what is wrong with the lead now, `Lead`
     MAGNET = 65  # 1 held to the device, 0 taken away
+    REST = 66  # 1 the output rests, as its duty asks, 0 it may go on
     RESET = 80  # the cause: the device has started again
     SELF_TEST = 81  # the check that failed
     BANKS_BAD = 82  # banks of the program store found damaged at power-on, as bits

@@ -6,7 +6,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from stimloop.errors import Violation
-from stimloop.quantities import exact
+from stimloop.quantities import exact, neighbours
+from stimloop_hw.program import Parameter
+from stimloop_hw.ranges import runs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +40,9 @@ def violations(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
                 f"stimulation.{key}", f"{value_ms} ms", f"at most {most_ms} ms", "shorten it"
             )
     most = Fraction(limits.duty_max_permille, 1000)
+    runs = runs_of(limits, Parameter.CYCLE_ON_MS)
     if not asked.cycle_on_ms:
-        if most < 1:
+        if most < 1 and runs[0].low:
             yield Violation(
                 "stimulation.cycle_on_ms",
                 "stimulation without pause",
@@ -47,6 +50,14 @@ def violations(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
                 "add cycle_on_ms and cycle_off_ms",
             )
         return
+    below_ms, above_ms = neighbours(runs, Fraction(asked.cycle_on_ms))
+    if below_ms != above_ms:
+        yield Violation(
+            "stimulation.cycle_on_ms",
+            f"{asked.cycle_on_ms} ms",
+            "a time on that the device has",
+            f"write {below_ms} or {above_ms}" if below_ms else f"write {above_ms}",
+        )
     yield from _edges(asked)
     active_ms = asked.cycle_on_ms + asked.soft_start_ms + asked.soft_stop_ms
     duty = Fraction(active_ms, asked.cycle_on_ms + asked.cycle_off_ms)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from stimloop import course, electrode, evoked
 from stimloop.errors import Violation
-from stimloop.quantities import exact
+from stimloop.quantities import exact, neighbours
 from stimloop_hw.program import PASSIVE, Parameter
 from stimloop_hw.ranges import runs_of
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from stimloop.prescription import Prescription
     from stimloop.tables import Detector, Stimulation
     from stimloop_hw.messages import Limits
-    from stimloop_hw.ranges import Run
 
 PASSIVE_WIDTHS = 8
 """A passive recharge needs the rest of at least so many pulse widths."""
@@ -106,26 +105,6 @@ def _amplitudes(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
                 steps,
                 f"write {below_ua / 1000:g} or {above_ua / 1000:g}",
             )
-
-
-def neighbours(runs: tuple[Run, ...], value: Fraction) -> tuple[int, int]:
-    """Nearest values of a device to either side of one within its range; equal if it has it.
-
-    Parameters
-    ----------
-    runs : tuple of Run
-    value : Fraction
-    """
-    steps = [(run, (value - run.low) / run.step) for run in runs]
-    below = [
-        run.low + min(math.floor(step), (run.high - run.low) // run.step) * run.step
-        for run, step in steps
-        if step >= 0
-    ]
-    above = [
-        run.low + max(math.ceil(step), 0) * run.step for run, step in steps if value <= run.high
-    ]
-    return max(below, default=runs[0].low), min(above, default=runs[-1].high)
 
 
 def _width(asked: Stimulation, limits: Limits) -> Iterator[Violation]:

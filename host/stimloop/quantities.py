@@ -6,12 +6,15 @@ import math
 import re
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from stimloop.violations import refusal
 from stimloop_hw.program import CASE
+
+if TYPE_CHECKING:
+    from stimloop_hw.ranges import Run
 
 CONTACTS = {**{str(number): 1 << number for number in range(15)}, "case": CASE}
 """Bit of each contact's name in a program."""
@@ -81,3 +84,23 @@ class Table(BaseModel):
     """A table of the file: frozen, without coercion, without unknown keys."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+def neighbours(runs: tuple[Run, ...], value: Fraction) -> tuple[int, int]:
+    """Nearest values of a device to either side of one within its range; equal if it has it.
+
+    Parameters
+    ----------
+    runs : tuple of Run
+    value : Fraction
+    """
+    steps = [(run, (value - run.low) / run.step) for run in runs]
+    below = [
+        run.low + min(math.floor(step), (run.high - run.low) // run.step) * run.step
+        for run, step in steps
+        if step >= 0
+    ]
+    above = [
+        run.low + max(math.ceil(step), 0) * run.step for run, step in steps if value <= run.high
+    ]
+    return max(below, default=runs[0].low), min(above, default=runs[-1].high)

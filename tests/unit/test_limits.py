@@ -387,14 +387,83 @@ VAGAL = Program(
 )
 
 
-def test_a_vagus_nerve_is_never_stimulated_without_pause() -> None:
+def test_the_cycle_of_a_vagus_nerve_stimulator_is_no_denser_than_its_duty() -> None:
     assert check_program(VNS, VAGAL) is None
-    without = replace(VAGAL, cycle_on_ms=0, cycle_off_ms=0)
-    assert check_program(VNS, without) == Breach(Refusal.DUTY, 1000)
-    assert check_program(VNS, replace(without, mode=Mode.TRIGGERED)) is None
     dense = replace(VAGAL, cycle_on_ms=7000, cycle_off_ms=12_000)
     assert check_program(VNS, dense) is None
-    assert check_program(VNS, replace(dense, cycle_on_ms=7100)) == Breach(Refusal.DUTY, 582)
+    denser = replace(dense, cycle_off_ms=11_980)
+    assert check_program(VNS, denser) == Breach(Refusal.DUTY, 580)
+    without = replace(VAGAL, cycle_on_ms=0, cycle_off_ms=0)
+    assert check_program(VNS, without) is None  # then the output rests by itself
+
+
+def test_times_on_are_those_that_the_device_has() -> None:
+    for on_ms in (7_000, 14_000, 21_000, 30_000, 60_000):
+        assert check_program(VNS, replace(VAGAL, cycle_on_ms=on_ms)) is None
+    for on_ms, reason in (
+        (8_000, Refusal.NOT_REPRESENTABLE),
+        (61_000, Refusal.OUT_OF_RANGE),
+        (90_000, Refusal.OUT_OF_RANGE),
+    ):
+        program = replace(VAGAL, cycle_on_ms=on_ms)
+        assert check_program(VNS, program) == Breach(reason, Parameter.CYCLE_ON_MS)
+
+
+MAGNETIC = replace(
+    VAGAL,
+    magnet_swipe_ms=3_000,
+    magnet_amplitude_ua=1750,
+    magnet_width_us=500,
+    magnet_on_ms=60_000,
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "breach"),
+    [
+        ({}, None),
+        ({"magnet_amplitude_ua": 0, "magnet_width_us": 0, "magnet_on_ms": 0}, None),
+        ({"magnet_swipe_ms": 10_001}, (Refusal.OUT_OF_RANGE, Parameter.MAGNET_SWIPE_MS)),
+        ({"magnet_swipe_ms": 0}, (Refusal.OUT_OF_RANGE, Parameter.MAGNET_AMPLITUDE_UA)),
+        ({"magnet_swipe_ms": -1}, (Refusal.OUT_OF_RANGE, Parameter.MAGNET_SWIPE_MS)),
+        (
+            {"magnet_amplitude_ua": 1760},
+            (Refusal.NOT_REPRESENTABLE, Parameter.MAGNET_AMPLITUDE_UA),
+        ),
+        ({"magnet_amplitude_ua": 3_750}, (Refusal.OUT_OF_RANGE, Parameter.MAGNET_AMPLITUDE_UA)),
+        ({"magnet_amplitude_ua": 0}, (Refusal.OUT_OF_RANGE, Parameter.MAGNET_WIDTH_US)),
+        ({"magnet_amplitude_ua": 2_250}, (Refusal.RAMP, 2250)),
+        ({"magnet_width_us": 300}, (Refusal.NOT_REPRESENTABLE, Parameter.MAGNET_WIDTH_US)),
+        ({"magnet_width_us": 0}, (Refusal.OUT_OF_RANGE, Parameter.MAGNET_WIDTH_US)),
+        ({"magnet_on_ms": 0}, (Refusal.OUT_OF_RANGE, Parameter.MAGNET_ON_MS)),
+        ({"magnet_on_ms": 8_000}, (Refusal.NOT_REPRESENTABLE, Parameter.MAGNET_ON_MS)),
+        ({"magnet_on_ms": 60_001}, (Refusal.OUT_OF_RANGE, Parameter.MAGNET_ON_MS)),
+        (
+            {"magnet_amplitude_ua": 2_000, "magnet_width_us": 1_000},
+            (Refusal.CHARGE_PER_PHASE, 2_000),
+        ),
+    ],
+)
+def test_a_magnets_train_is_judged_like_any_other(
+    changed: dict[str, Any], breach: tuple[Refusal, int] | None
+) -> None:
+    wanted = None if breach is None else Breach(*breach)
+    assert check_program(VNS, replace(MAGNETIC, **changed)) == wanted
+
+
+def test_only_a_train_has_a_magnets_train_and_only_some_devices_heed_one() -> None:
+    triggered = replace(MAGNETIC, mode=Mode.TRIGGERED, cycle_on_ms=0, cycle_off_ms=0)
+    assert check_program(VNS, triggered) == Breach(
+        Refusal.OUT_OF_RANGE, Parameter.MAGNET_AMPLITUDE_UA
+    )
+    assert check_program(DBS, replace(PROGRAM, magnet_swipe_ms=100)) == Breach(
+        Refusal.OUT_OF_RANGE, Parameter.MAGNET_SWIPE_MS
+    )
+
+
+def test_a_device_whose_duty_is_less_than_the_whole_knows_when_to_rest() -> None:
+    assert check_table(VNS)
+    assert not check_table(replace(VNS, train_max_ms=0))
 
 
 def test_a_lead_without_a_case_has_no_case() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.peer import DBS, PROGRAM, Silence
 from tests.strategies import programs
+from tests.unit.test_limits import MAGNETIC
 
 from stimloop_hw.errors import LinkLost, OrderRefused, WrongKey, WrongPeer
 from stimloop_hw.framing import PANIC, Flag, encode
@@ -34,6 +36,7 @@ from stimloop_hw.ports import POLL_MS
 from stimloop_hw.vocabulary import Fault, ResetCause, State
 from stimloop_sim.bench import Bench
 from stimloop_sim.firmware import Firmware
+from stimloop_sim.profile import Profile
 from stimloop_sim.scenario import KINDS, NEVER_US, Direction, Entry, Scenario
 from stimloop_sim.sensing import FrontEnd
 from stimloop_sim.states import DELIVERING
@@ -50,12 +53,15 @@ SAMPLE_US = 4000
 BLOCK_US = 20_000
 LEASE_END_US = LEASE_MS * 1000 + 250_000 + 2 * BLOCK_US
 """The latest end of a therapy that nobody renews: lease, ramp, and the ticks that notice."""
-CHARGE_MAX_NC = min(contact.charge_max_nc for contact in DBS.contacts)
 SLOWEST_PPM = 100_000
 """How wrong a scenario's clock may be: all bounds in the device's time stretch by that."""
 
 
-def _entry(draw: st.DrawFn, kind: str) -> Entry:
+VNS = Profile.named("vns")
+VAGAL = replace(MAGNETIC, magnet_on_ms=7_000, cycle_on_ms=0, cycle_off_ms=0)
+
+
+def _entry(draw: st.DrawFn, kind: str, contacts: int) -> Entry:
     at_us = draw(st.integers(4, 30)) * 50_000
     until_us = at_us + draw(st.integers(2, 30)) * 50_000
     values = {
@@ -63,7 +69,7 @@ def _entry(draw: st.DrawFn, kind: str) -> Entry:
         for key, p in KINDS[kind].parameters.items()
     }
     if kind.startswith("lead_"):
-        pair = draw(st.permutations(range(len(DBS.contacts) + 1)))
+        pair = draw(st.permutations(range(contacts + 1)))
         values = dict(zip(values, pair, strict=False))
     directions = draw(st.sampled_from([frozenset({d}) for d in Direction]))
     return Entry(kind, at_us, until_us, directions, MappingProxyType(values))
@@ -74,11 +80,14 @@ _OF_DEVICE = sorted(name for name, kind in KINDS.items() if kind.on_device)
 
 
 @st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
+def scenarios(draw: st.DrawFn, profile: Profile) -> Scenario:
     """Faults of any kind in the first seconds."""
+    contacts = len(profile.contacts)
     kinds = draw(st.lists(st.sampled_from(_OF_DEVICE), max_size=2))
     kinds += draw(st.lists(st.sampled_from(_OF_WIRE), max_size=3))
-    return Scenario(draw(st.integers(0, 99)), tuple(_entry(draw, kind) for kind in kinds))
+    return Scenario(
+        draw(st.integers(0, 99)), tuple(_entry(draw, kind, contacts) for kind in kinds)
+    )
 
 
 class Cable:
@@ -112,13 +121,18 @@ class Cable:
 class UnderFaults(RuleBasedStateMachine):
     """A host that may do anything, on a bad line, with a device that breaks."""
 
-    @initialize(scenario=scenarios(), running=st.sampled_from([True, True, False]))
-    def powers_on(self, scenario: Scenario, *, running: bool) -> None:
-        tissue = Tissue(TissueModel.named("default"), DBS.output)
-        front_end = FrontEnd(Silence(), DBS.sense_range_uv, 5)
+    profile = DBS
+    usual = PROGRAM
+
+    @initialize(data=st.data(), running=st.sampled_from([True, True, False]))
+    def powers_on(self, data: st.DataObject, *, running: bool) -> None:
+        profile = self.profile
+        scenario = data.draw(scenarios(profile))
+        tissue = Tissue(TissueModel.named("default"), profile.output)
+        front_end = FrontEnd(Silence(), profile.sense_range_uv, 5)
 
         def power_on(board: Board, cause: ResetCause) -> Firmware:
-            return Firmware(DBS, front_end, tissue, board=board, cause=cause)
+            return Firmware(profile, front_end, tissue, board=board, cause=cause)
 
         self.bench = Bench(power_on, real=False, scenario=scenario)
         self.link = Link(Cable(self.bench), "the cable")
@@ -128,9 +142,9 @@ class UnderFaults(RuleBasedStateMachine):
         self.seen = 0
         self.latched = 0
         self.named: set[int] = set()
-        self.program: Program = PROGRAM
+        self.program: Program = self.usual
         if running:
-            self.starts_program(PROGRAM)
+            self.starts_program(self.usual)
             self.time_passes(5, alive=True)
 
     # What the host does ---------------------------------------------
@@ -142,9 +156,9 @@ class UnderFaults(RuleBasedStateMachine):
         self.link.notices.clear()
 
     @precondition(lambda self: self.bench.firmware.therapy.state not in DELIVERING)
-    @rule(program=st.just(PROGRAM) | programs(DBS))
-    def starts(self, program: Program) -> None:
-        self.starts_program(program)
+    @rule(data=st.data())
+    def starts(self, data: st.DataObject) -> None:
+        self.starts_program(data.draw(st.just(self.usual) | programs(self.profile)))
 
     def starts_program(self, program: Program) -> None:
         def whole() -> None:
@@ -166,7 +180,9 @@ class UnderFaults(RuleBasedStateMachine):
     def steers(self, share: int) -> None:
         self.number += 1
         p = self.program
-        amplitude_ua = min(p.amplitude_max_ua * share // 100, p.slew_ua_s // 10) // 100 * 100
+        step_ua = self.profile.amplitude_ua[0].step
+        highest_ua = max(p.slew_ua_s // 10, step_ua)
+        amplitude_ua = min(p.amplitude_max_ua * share // 100, highest_ua) // step_ua * step_ua
         order = Setpoint(self.number, 0, amplitude_ua, p.period_max_us, 0)
         self.attempt(self.link.send, order, self.link.t_us + 100_000)
         self.attempt(self.link.send, Heartbeat(LEASE_MS, 0, 0))
@@ -195,6 +211,29 @@ class UnderFaults(RuleBasedStateMachine):
         faults = self.bench.firmware.therapy.faults ^ (0 if exactly else Fault.CHARGE_BALANCE)
         self.named.add(faults)
         self.attempt(self.link.request, ClearFault(faults), Status)
+
+    @rule(blocks=st.integers(1, 20), goes=st.booleans())
+    def a_magnet_comes_and_no_new_pulse_begins_while_a_program_heeds_it(
+        self, blocks: int, *, goes: bool
+    ) -> None:
+        self.bench.magnet(present=True)
+        firmware = self.bench.firmware
+        program = firmware.therapy.program
+        heeded = program is not None and program.magnet_swipe_ms > 0
+        if heeded and self.bench.implant.runs and not {"magnet", "output_stuck"} & self.kinds:
+            before = self.pulses_of(firmware)
+            self.bench.advance(5 * blocks)
+            if self.bench.firmware is firmware:
+                assert self.pulses_of(firmware) == before, "bound: that of STOP, one sample"
+        if goes:
+            self.bench.magnet(present=False)
+
+    @rule(blocks=st.integers(0, 200))
+    def a_magnet_is_swiped(self, blocks: int) -> None:
+        self.bench.magnet(present=True)
+        self.time_passes(2, alive=bool(blocks % 2))
+        self.bench.magnet(present=False)
+        self.time_passes(blocks // 10, alive=bool(blocks % 2))
 
     @rule(noise=st.binary(max_size=100))
     def noise_comes(self, noise: bytes) -> None:
@@ -262,10 +301,13 @@ class UnderFaults(RuleBasedStateMachine):
         if firmware is not self.watched:
             self.watched, self.seen = firmware, 0
         train = firmware.therapy.pulses
+        charge_max_nc = min(contact.charge_max_nc for contact in self.profile.contacts)
         new, self.seen = train.pulses - self.seen, train.pulses
         for _, ua in train.recent()[-new:] if new else []:
-            assert 0 < ua <= DBS.amplitude_ua[-1].high, "bound: the device's largest amplitude"
-            assert ua * train.width_us <= CHARGE_MAX_NC * 1000, "bound: charge per phase"
+            assert 0 < ua <= self.profile.amplitude_ua[-1].high, (
+                "bound: the device's largest amplitude"
+            )
+            assert ua * train.width_us <= charge_max_nc * 1000, "bound: charge per phase"
 
     @invariant()
     def no_pulse_is_above_a_limit_and_none_leaves_charge(self) -> None:
@@ -274,7 +316,9 @@ class UnderFaults(RuleBasedStateMachine):
         assert therapy.pulses.net_fc == 0
         assert not therapy.pulses.breached
         if therapy.program is not None and "output_stuck" not in self.kinds:
-            assert therapy.pulses.amplitude_ua <= therapy.program.amplitude_max_ua
+            program = therapy.program
+            highest_ua = max(program.amplitude_max_ua, program.magnet_amplitude_ua)
+            assert therapy.pulses.amplitude_ua <= highest_ua
 
     @invariant()
     def a_fault_is_left_by_a_clear_that_names_it_and_by_no_reset(self) -> None:
@@ -290,7 +334,15 @@ class UnderFaults(RuleBasedStateMachine):
             self.latched = 0
 
 
+class VagusUnderFaults(UnderFaults):
+    """The same with a device that heeds a magnet, and rests by itself."""
+
+    profile = VNS
+    usual = VAGAL
+
+
+TestVagusUnderFaults = VagusUnderFaults.TestCase
 TestUnderFaults = UnderFaults.TestCase
-TestUnderFaults.settings = settings(
+TestUnderFaults.settings = TestVagusUnderFaults.settings = settings(
     max_examples=1000 if LONG else 100, stateful_step_count=15, deadline=None
 )

@@ -83,6 +83,14 @@ PAUSED = with_key(
 )
 SHARED = with_key("shares_percent = { 1 = 60, 2 = 40 }")
 _RING = Contact(Shape.RING, 5_984_734, 25_500, 1_795, Bounding.DENSITY)
+
+
+def timed_on(*times_ms: int) -> bytes:
+    """Rows of a device that has these times on, and no other."""
+    runs = tuple(Run(time_ms, time_ms, 1) for time_ms in times_ms)
+    return pack_rows({Parameter.CYCLE_ON_MS: runs}, [])
+
+
 # The second cathode may carry 1.2 mA, or 74 nC; SHARED asks 1.24 mA and 74.4 nC of it.
 SMALL_SECOND = pack_rows(
     {}, [(2, _RING), (1, replace(_RING, amplitude_max_ua=1200)), (1, _RING)]
@@ -342,7 +350,12 @@ def test_eleven_microcoulombs_are_refused_with_the_amplitude_that_would_do() -> 
         ({"impedance_ohm": 4000}, TEXT, "stimulation.amplitude_ma"),
         ({"case_pole": 0}, TEXT, "stimulation.anodes"),
         ({"contacts": 2}, TEXT, "stimulation.cathodes"),
-        ({"duty_max_permille": 999}, TEXT, "stimulation.cycle_on_ms"),
+        (
+            {"duty_max_permille": 999, "rows": timed_on(1000, 2000)},
+            TEXT,
+            "stimulation.cycle_on_ms",
+        ),
+        ({"rows": timed_on(900, 1800)}, PAUSED, "stimulation.cycle_on_ms"),
         ({"duty_max_permille": 500}, PAUSED, "stimulation.cycle_off_ms"),
         ({"cycle_max_ms": 999}, PAUSED, "stimulation.cycle_on_ms"),
         ({"soft_max_ms": 299}, PAUSED, "stimulation.soft_start_ms"),

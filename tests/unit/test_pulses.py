@@ -263,7 +263,7 @@ def test_the_latest_4096_pulses_are_kept_and_all_are_counted() -> None:
 def test_a_ramp_of_the_devices_own_arrives_at_its_own_rate(rate_ua_s: int) -> None:
     pulses = begun()
     now_us = play(pulses, [Move(100, 3000, 4000)])
-    pulses.ramp(now_us, 500, rate_ua_s)
+    pulses.ramp(now_us, 500, rate_ua_s, last=False)
     half = 2500 * 1_000_000 // rate_ua_s // 2 // SAMPLE_US
     pulses.advance(now_us, SAMPLE_US, half)
     assert 1700 <= pulses.amplitude_ua < 3000
@@ -274,6 +274,6 @@ def test_a_ramp_of_the_devices_own_arrives_at_its_own_rate(rate_ua_s: int) -> No
 def test_a_ramp_forgets_the_setpoint_that_was_to_come() -> None:
     pulses = begun()
     now_us = play(pulses, [Move(100, 1000, 4000), Move(1, 3000, 4000, 50_000)])
-    pulses.ramp(now_us, 0, SLEW_UA_S)
+    pulses.ramp(now_us, 0, SLEW_UA_S, last=True)
     pulses.advance(now_us, SAMPLE_US, 100)
     assert (pulses.amplitude_ua, pulses.target_ua) == (0, 0)

@@ -45,8 +45,8 @@ VAGAL = replace(
     recharge_ratio=PASSIVE,
     soft_start_ms=2000,
     soft_stop_ms=2000,
-    cycle_on_ms=3000,
-    cycle_off_ms=10_000,
+    cycle_on_ms=7000,
+    cycle_off_ms=12_000,
     fallback_ua=0,
 )
 # profile, program, charge of the cathodic phase in nC, and the phases by hand
@@ -158,14 +158,14 @@ def test_pauses_keep_their_times_to_the_pulse() -> None:
     pulses = output_stage(Profile.named("vns"), VAGAL)
     pulses.start(0, train=True)
     pulses.setpoint(0, 1500, 50_000, 0)
-    pulses.advance(0, SAMPLE_US, 26 * 250)
+    pulses.advance(0, SAMPLE_US, 38 * 250)
     log = pulses.recent()
-    # Up over 2 s in steps of 125 µA, 3 s at 1.5 mA, down over 2 s, and nothing until 13 s.
-    for begun_us in (0, 13_000_000):
-        cycle = {t - begun_us: ua for t, ua in log if 0 <= t - begun_us < 13_000_000}
+    # Up over 2 s in steps of 125 µA, 7 s at 1.5 mA, down over 2 s, and nothing until 19 s.
+    for begun_us in (0, 19_000_000):
+        cycle = {t - begun_us: ua for t, ua in log if 0 <= t - begun_us < 19_000_000}
         assert min(cycle) == 200_000
-        assert {ua for t, ua in cycle.items() if 2_000_000 <= t <= 5_000_000} == {1500}
-        assert max(cycle) == 6_800_000
+        assert {ua for t, ua in cycle.items() if 2_000_000 <= t <= 9_000_000} == {1500}
+        assert max(cycle) == 10_800_000
         assert max(abs(a - b) for a, b in pairwise(cycle.values())) == 125
     assert not pulses.resting
 
