@@ -1,11 +1,12 @@
 """A million impaired frames from a real host to the firmware: none is obeyed wrongly.
 
-python benchmarks/impaired_frames.py [--frames 1000000] [--seed 1] [--write]
+python -m benchmarks.impaired_frames [--frames 1000000] [--seed 1] [--write]
 
 The host is a real `Link` that greets, programs, starts, steers, stops and greets again; every
 byte in both directions passes the impairment layer, and the device is reset now and then. The
 oracle knows nothing of the firmware: it reads the bytes that the host wrote, and compares every
-order that the firmware carries out with them. ``--write`` makes docs/impaired_frames.md.
+order that the firmware carries out with them. A book (`benchmarks.fates`) follows every frame
+to the one fate that it must have. ``--write`` makes docs/impaired_frames.md.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
+
+from benchmarks.fates import ARRIVED, Book, Fate
 
 from stimloop_hw.errors import LinkLost, OrderRefused, WrongKey, WrongPeer
 from stimloop_hw.framing import Deframer, Flag
@@ -37,10 +40,10 @@ from stimloop_hw.messages import (
     Stop,
     Trigger,
 )
-from stimloop_hw.ports import POLL_MS
 from stimloop_hw.program import CASE, Mode, Program
 from stimloop_hw.seal import TAG_SIZE
 from stimloop_sim.bench import Bench
+from stimloop_sim.cable import Cable
 from stimloop_sim.limits import Breach
 from stimloop_sim.orders import Orders
 from stimloop_sim.scenario import KINDS, NEVER_US, Direction, Entry, Scenario
@@ -50,17 +53,15 @@ from stimloop_sim.therapy import Therapy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stimloop_hw.messages import Message
-    from stimloop_hw.vocabulary import Role
+    from stimloop_hw.messages import Message, Status
+    from stimloop_hw.vocabulary import Refusal, ResetCause, Role
+    from stimloop_sim.board import Board
+    from stimloop_sim.firmware import Firmware
     from stimloop_sim.sessions import HostSession
 
 FRAMES_A_ROUND = 4000
 """Then comes a new device, under another seed and another mixture of faults."""
 PROGRAM = Program(Mode.TRAIN, 0, 3000, 60, 5000, 20_000, 10_000, 500, 0b0010, CASE)
-ACCOUNTS = (
-    *("executed", "greeted", "admitted", "stops"),
-    *("foreign", "bad_tags", "repeated", "refused"),
-)
 
 
 class Oracle:
@@ -152,52 +153,18 @@ class Oracle:
             yield
 
 
-class Cable:
-    """A port in memory: the oracle hears what the host writes, a plain reader what arrives.
+class Tapped(Cable):
+    """A cable on which the oracle hears what the host writes."""
 
-    Attributes
-    ----------
-    intact, broken : int
-        Frames and pieces of frames that reached the device, by the plain reader's count.
-    """
-
-    def __init__(self, scenario: Scenario, seed: int, oracle: Oracle) -> None:
-        # Everything as `sim://` does it, but for the file of the scenario.
-        plain = Bench.of_url(f"sim://dbs?seed={seed}")
-        self.bench = Bench(plain.implant._power_on, real=False, scenario=scenario)
-        self.firmwares = [self.bench.firmware]
+    def __init__(self, bench: Bench, oracle: Oracle) -> None:
+        super().__init__(bench)
         self._oracle = oracle
-        self._received = bytearray()
-
-    @property
-    def in_waiting(self) -> int:
-        """Bytes that can be read at once."""
-        self._received += self.bench.take()
-        return len(self._received)
-
-    def read(self, size: int, /) -> bytes:
-        """So many bytes, fewer when the timeout has passed."""
-        until_us = self.bench.now_us + POLL_MS * 1000
-        while self.in_waiting < size and self.bench.now_us < until_us:
-            self.pass_time()
-        data = bytes(self._received[:size])
-        del self._received[:size]
-        return data
-
-    def pass_time(self) -> None:
-        """Let a block pass."""
-        self.bench.advance_block()
-        if self.bench.firmware is not self.firmwares[-1]:
-            self.firmwares.append(self.bench.firmware)
 
     def write(self, data: bytes, /) -> int:
-        """Write all bytes."""
-        self._oracle.hear(data)
-        self.bench.receive(data)
-        return len(data)
-
-    def close(self) -> None:
-        """Nothing to release."""
+        """Write all bytes, if there is somebody to write to."""
+        if not self.bench.is_unplugged:
+            self._oracle.hear(data)
+        return super().write(data)
 
 
 def scenario_of(seed: int) -> Scenario:
@@ -306,16 +273,26 @@ class Campaign:
     Attributes
     ----------
     totals : Counter of str
-        The balance: frames by what became of them.
+        What the device counted, and what was sent to it and by it.
+    fates : Counter of Fate
+        What became of each frame that was sent, by the host and by the attacker.
+    refusals : Counter of Refusal
+        Refused frames by reason.
     faults : Counter of str
         What the line and the device did to them, by kind.
     wrong : Counter of str
+        Orders carried out that must not have been, by why.
+    problems : list of str
+        Where the book does not close.
     """
 
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
+        self.fates: Counter[Fate] = Counter()
+        self.refusals: Counter[Refusal] = Counter()
         self.faults: Counter[str] = Counter()
         self.wrong: Counter[str] = Counter()
+        self.problems: list[str] = []
 
     def run(self, frames: int, seed: int) -> None:
         """Send at least so many frames."""
@@ -325,92 +302,69 @@ class Campaign:
             begun += 1
 
     def _round(self, seed: int, frames: int) -> None:
+        # Everything as `sim://` does it, but for the file of the scenario.
+        start = Bench.of_url(f"sim://dbs?seed={seed}").implant._power_on
+        devices: list[Firmware] = []
+
+        def power_on(board: Board, cause: ResetCause) -> Firmware:
+            devices.append(start(board, cause))
+            return devices[-1]
+
+        bench = Bench(power_on, real=False, scenario=scenario_of(seed))
         oracle = Oracle()
-        cable = Cable(scenario_of(seed), seed, oracle)
-        reader = Reader()
-        take = cable.bench.line.to_device.take
-
-        def takes(now_us: int) -> bytes:
-            data = take(now_us)
-            reader.read(data, cable.bench.firmware)
-            return data
-
+        book = Book(bench, oracle)
         with (
-            patch.object(cable.bench.line.to_device, "take", takes),
             patch("os.urandom", Random(f"nonces {seed}").randbytes),
             oracle.watching(),
+            book.watching(),
         ):
-            host = Host(Link(cable, "the cable"), Random(seed))
+            host = Host(Link(Tapped(bench, oracle), "the cable"), Random(seed))
             while oracle.sent < frames:
                 host.act()
+                if bench.is_unplugged:
+                    bench.advance_block()  # nobody else makes time pass then
             for _ in range(100):  # what is still on the way arrives
-                cable.pass_time()
-        self._book(oracle, cable, reader)
+                bench.advance_block()
+        book.close()
+        self._gather(oracle, book, bench, [device.status() for device in devices])
 
-    def _book(self, oracle: Oracle, cable: Cable, reader: Reader) -> None:
-        statuses = [firmware.status() for firmware in cable.firmwares]
-        line = cable.bench.line
-        totals = Counter(
-            sent=oracle.sent,
-            replayed=line.to_device.counts["replay"],
-            arrived=reader.intact,
-            broken=reader.broken,
-            received=sum(s.received for s in statuses),
-            damaged=sum(s.damaged for s in statuses),
-            executed=oracle.executed,
-            greeted=oracle.greeted,
-            admitted=oracle.admitted,
-            stops=oracle.stops,
-            bad_tags=sum(s.bad_tags for s in statuses),
-            foreign=sum(s.foreign for s in statuses),
-            repeated=sum(s.repeated for s in statuses),
-            refused=sum(s.refused for s in statuses),
-            stale=sum(s.stale for s in statuses),
-            struck=line.to_device.altered,
-            swallowed=line.to_device.swallowed,
-            from_device=line.to_host.writes,
-            resets=len(cable.firmwares) - 1,
+    def _gather(self, oracle: Oracle, book: Book, bench: Bench, statuses: list[Status]) -> None:
+        counted = {
+            name: sum(getattr(status, name) for status in statuses)
+            for name in ("received", "damaged", "foreign", "bad_tags", "repeated", "stale")
+        }
+        counted["refused"] = sum(s.refused - s.stale for s in statuses)
+        fates = book.fates
+        told = {
+            "received": sum(fates[fate] for fate in ARRIVED),
+            "damaged": book.broken,
+            "foreign": fates[Fate.FOREIGN] + fates[Fate.LOCKED_OUT],
+            "bad_tags": fates[Fate.BAD_TAG],
+            "repeated": fates[Fate.REPEATED],
+            "stale": fates[Fate.STALE],
+            "refused": fates[Fate.REFUSED],
+        }
+        self.problems += book.problems
+        self.problems += [
+            f"{name}: {told[name]} in the book, {count} by the device"
+            for name, count in counted.items()
+            if told[name] != count
+        ]
+        if oracle.sent != book.sent:
+            self.problems.append(f"{oracle.sent} frames were sent, {book.sent} in the book")
+        self.totals += Counter(
+            {
+                **counted,
+                "sent": book.sent,
+                "replayed": book.replayed,
+                "from_device": bench.line.to_host.writes,
+                "resets": len(statuses) - 1,
+            }
         )
-        totals["lost"] = totals["sent"] + totals["replayed"] - totals["received"]
-        self.totals += totals
-        self.faults += line.to_device.counts + line.to_host.counts
+        self.fates += fates
+        self.refusals += book.refusals
+        self.faults += bench.line.to_device.counts + bench.line.to_host.counts
         self.wrong += oracle.wrong
-
-    def imbalances(self) -> list[str]:
-        """Where the books do not close; each a sentence."""
-        t = self.totals
-        found = []
-        if t["received"] != t["arrived"]:
-            found.append(f"{t['arrived']} intact frames arrived, {t['received']} were received")
-        if t["damaged"] != t["broken"]:
-            found.append(f"{t['broken']} broken frames arrived, {t['damaged']} were counted")
-        accounted = sum(t[name] for name in ACCOUNTS)
-        if t["received"] != accounted:
-            found.append(f"{t['received']} frames were received, {accounted} accounted for")
-        # A write that was struck holds at most its frame, one overtaken and one replayed.
-        most = 3 * t["struck"] + t["swallowed"] + self.faults["reset"] + self.faults["unplug"]
-        if t["lost"] > most:
-            found.append(f"{t['lost']} frames were lost, on a line that lost at most {most}")
-        return found
-
-
-class Reader:
-    """A plain reader of the wire, sharing nothing with the firmware's: intact and broken."""
-
-    def __init__(self) -> None:
-        self.intact = self.broken = 0
-        self._begun = b""
-        self._device: object = None
-
-    def read(self, data: bytes, device: object) -> None:
-        """Bytes that arrive at the device; one that was reset has forgotten half a frame."""
-        if device is not self._device:
-            self._device, self._begun = device, b""
-        *pieces, self._begun = (self._begun + data).split(b"\0")
-        for piece in filter(None, pieces):
-            whole = Deframer(TABLE_CRC).feed(piece + b"\0")
-            self.intact += bool(whole)
-            self.broken += not whole
 
 
 def table(campaign: Campaign) -> str:
@@ -419,23 +373,18 @@ def table(campaign: Campaign) -> str:
     rows = [
         ("sent by the host", t["sent"]),
         ("sent again by the attacker", t["replayed"]),
-        ("lost on the line", t["lost"]),
-        ("received intact", t["received"]),
-        ("… carried out", t["executed"]),
-        ("… greetings answered", t["greeted"]),
-        ("… hosts admitted", t["admitted"]),
-        ("… stops", t["stops"]),
-        ("… dropped: foreign session, or signed in a lockout", t["foreign"]),
-        ("… dropped: bad tag", t["bad_tags"]),
-        ("… dropped or answered again: repeated, overtaken", t["repeated"]),
-        ("… refused, stale ones among them", t["refused"]),
-        ("… … stale", t["stale"]),
+        *((f"… {fate.value}", campaign.fates[fate]) for fate in Fate),
+        ("without a fate, or with two", len(campaign.problems)),
         ("broken pieces that the device counted", t["damaged"]),
         ("frames of the device, impaired likewise", t["from_device"]),
         ("resets of the device", t["resets"]),
     ]
     lines = ["| host → device | frames |", "|---|---|"]
     lines += [f"| {name} | {count} |" for name, count in rows]
+    lines += ["", "| refused for | frames |", "|---|---|"]
+    lines += [
+        f"| {reason.name} | {count} |" for reason, count in campaign.refusals.most_common()
+    ]
     lines += ["", "| fault, both directions | struck | unit |", "|---|---|---|"]
     for kind, count in sorted(campaign.faults.items()):
         unit = "times" if "rate_ppm" in KINDS[kind].parameters else "bytes"
@@ -463,13 +412,12 @@ def main() -> None:
     campaign.run(options.frames, options.seed)
     took_s = time.perf_counter() - begun_s
     result = table(campaign)
-    imbalances = campaign.imbalances()
-    print(result, f"\n{took_s:.0f} s", *imbalances, sep="\n")
-    if imbalances or campaign.wrong:
+    print(result, f"\n{took_s:.0f} s", *campaign.problems, sep="\n")
+    if campaign.problems or campaign.wrong:
         raise SystemExit(1)
     if options.write:
         page = Path(__file__).parent.parent / "docs" / "impaired_frames.md"
-        command = f"python benchmarks/impaired_frames.py --frames {options.frames}"
+        command = f"python -m benchmarks.impaired_frames --frames {options.frames}"
         head = f"""# Impaired frames
 
 Made by `{command} --seed {options.seed} --write` in {took_s:.0f} s (Python
@@ -479,8 +427,9 @@ A real `Link` greets, programs, starts, steers and stops a simulated implant ove
 flips, drops, doubles, inserts and bursts bytes, delays, stalls, unplugs, overtakes and replays
 frames; every {FRAMES_A_ROUND} frames a new device begins under another seed. An oracle reads
 the bytes that the host wrote and compares every order that the firmware carries out with them.
-No exception was raised, and the books close: each intact frame that arrived was carried out, or
-counted as what it was.
+A book follows each copy of a frame, byte by byte, through the line and into the device. No
+exception was raised, and the book closes: each frame that was sent, by the host or by the
+attacker, has exactly one fate, and the device's own counters say the same.
 
 """
         page.write_text(head + result + "\n", "utf-8")

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from stimloop_hw import Link
-from stimloop_hw.ports import POLL_MS
 from stimloop_sim.bench import Bench
+from stimloop_sim.cable import Cable
 from stimloop_sim.patient import DbsPatient
 from stimloop_sim.profile import Profile
-from stimloop_sim.protocol_sim import Serial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +73,6 @@ def bedside(model: PatientModel, device: str, seed: int) -> Iterator[tuple[Link,
     """
     witness = Witness(DbsPatient(model, seed=seed))
     bench = Bench.around(witness, Profile.named(device), seed=seed)
-    with Link(Serial.on(bench, timeout=POLL_MS / 1000), f"the simulated {device}") as link:
+    with Link(Cable(bench), f"the simulated {device}") as link:
         link.hello()
         yield link, witness

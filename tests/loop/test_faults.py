@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
+from benchmarks.fates import Fate
 from benchmarks.impaired_frames import Campaign, Oracle
 
 from stimloop_hw.errors import LinkLost, OrderRefused
@@ -16,12 +17,15 @@ from stimloop_hw.messages import Commit, Committed, Heartbeat, Setpoint, Stage, 
 from stimloop_hw.program import CASE, Mode, Program
 from stimloop_hw.vocabulary import Fault, Lead, State
 from stimloop_sim import telemetry
+from stimloop_sim.impairment import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stimloop_hw.framing import Frame
     from stimloop_sim.bench import Bench
     from stimloop_sim.protocol_sim import Serial
+    from stimloop_sim.sessions import HostSession
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "faults"
 PROGRAM = Program(Mode.TRAIN, 0, 3000, 60, 5000, 20_000, 10_000, 500, 0b0010, CASE)
@@ -172,16 +176,59 @@ def test_a_lead_that_breaks_on_schedule_is_told_and_whole_again_afterwards() -> 
 # The campaign ---------------------------------------------
 
 
-def test_of_twenty_thousand_impaired_frames_none_is_obeyed_wrongly_and_the_books_close() -> (
+def test_of_twenty_thousand_impaired_frames_none_is_obeyed_wrongly_and_each_has_one_fate() -> (
     None
 ):
     campaign = Campaign()
     campaign.run(20_000, seed=7)
     assert not campaign.wrong
-    assert campaign.imbalances() == []
-    assert campaign.totals["executed"] > 5000
-    for account in ("lost", "replayed", "foreign", "repeated", "stale", "damaged"):
-        assert campaign.totals[account] > 0, account
+    assert campaign.problems == []
+    assert sum(campaign.fates.values()) == campaign.totals["sent"] + campaign.totals["replayed"]
+    assert sum(campaign.refusals.values()) == (
+        campaign.fates[Fate.STALE] + campaign.fates[Fate.REFUSED]
+    )
+    assert campaign.fates[Fate.EXECUTED] > 5000
+    for fate in (Fate.SWALLOWED, Fate.DAMAGED, Fate.LOST, Fate.FOREIGN, Fate.REPEATED):
+        assert campaign.fates[fate] > 0, fate
+
+
+def test_the_book_would_find_a_device_that_drops_a_frame_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(telemetry.Telemetry, "_refuse", lambda *_: None)
+    campaign = Campaign()
+    campaign.run(500, seed=7)
+    assert "a frame has 0 fates" in campaign.problems
+
+
+def test_the_book_would_find_a_line_that_loses_a_frame_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send, odd = Wire._send_piece, 37
+
+    def forgets(wire: Wire, now_us: int, start_us: int, data: bytes) -> None:
+        if len(data) != odd:
+            send(wire, now_us, start_us, data)
+
+    monkeypatch.setattr(Wire, "_send_piece", forgets)
+    campaign = Campaign()
+    campaign.run(500, seed=7)
+    assert any("still on the way" in problem for problem in campaign.problems)
+
+
+def test_the_book_would_find_a_device_that_counts_a_frame_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ignore = telemetry.Telemetry._take_next
+
+    def counts(device: telemetry.Telemetry, session: HostSession, frame: Frame) -> None:
+        ignore(device, session, frame)
+        device.foreign += 1
+
+    monkeypatch.setattr(telemetry.Telemetry, "_take_next", counts)
+    campaign = Campaign()
+    campaign.run(500, seed=7)
+    assert "a frame has 2 fates" in campaign.problems
 
 
 def test_the_oracle_would_find_a_device_that_ignores_deadlines(

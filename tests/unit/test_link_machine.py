@@ -32,9 +32,9 @@ from stimloop_hw.messages import (
     Status,
     Stop,
 )
-from stimloop_hw.ports import POLL_MS
 from stimloop_hw.vocabulary import Fault, ResetCause, State
 from stimloop_sim.bench import Bench
+from stimloop_sim.cable import Cable
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.profile import Profile
 from stimloop_sim.scenario import KINDS, NEVER_US, Direction, Entry, Scenario
@@ -88,34 +88,6 @@ def scenarios(draw: st.DrawFn, profile: Profile) -> Scenario:
     return Scenario(
         draw(st.integers(0, 99)), tuple(_entry(draw, kind, contacts) for kind in kinds)
     )
-
-
-class Cable:
-    """A port in memory, on the bench's clock."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self._received = bytearray()
-
-    @property
-    def in_waiting(self) -> int:
-        self._received += self.bench.take()
-        return len(self._received)
-
-    def read(self, size: int, /) -> bytes:
-        until_us = self.bench.now_us + POLL_MS * 1000
-        while self.in_waiting < size and self.bench.now_us < until_us:
-            self.bench.advance_block()
-        data = bytes(self._received[:size])
-        del self._received[:size]
-        return data
-
-    def write(self, data: bytes, /) -> int:
-        self.bench.receive(data)
-        return len(data)
-
-    def close(self) -> None:
-        pass
 
 
 class UnderFaults(RuleBasedStateMachine):

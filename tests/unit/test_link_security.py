@@ -100,7 +100,7 @@ def test_a_handshake_that_was_changed_on_the_way_is_refused() -> None:
 
 
 def inject(port: BadCable, wire: bytes) -> None:
-    port._received += wire
+    port._cable._received += wire
 
 
 def test_forged_samples_statuses_and_answers_are_dropped_and_counted() -> None:
