@@ -68,6 +68,8 @@ class Adaptive:
     ----------
     channel : int
         Sensing channel that it listens to.
+    ceiling_ua : int
+        The largest amplitude that it may order, µA: the program's, or what the patient allows.
     """
 
     def __init__(
@@ -79,6 +81,15 @@ class Adaptive:
         self._approach = Approach(program, sensing.tick_us, amplitude_ua)
         self._sp = 0
         self._index = 0
+
+    @property
+    def ceiling_ua(self) -> int:
+        """See `Adaptive`."""
+        return self._approach.ceiling_ua
+
+    @ceiling_ua.setter
+    def ceiling_ua(self, ceiling_ua: int) -> None:
+        self._approach.ceiling_ua = ceiling_ua
 
     def tick(self, therapy: Therapy, now_us: int, block: Sensed) -> Decided:
         """Decide on a block, and move the therapy's setpoint.
@@ -156,6 +167,7 @@ class Approach:
         self._period_us = program.period_min_us
         self._silent_us = 0
         self._was_good = False
+        self.ceiling_ua = program.amplitude_max_ua
 
     def rebase(self, amplitude_ua: int) -> None:
         """Go on from what the output has, which did not follow."""
@@ -180,6 +192,8 @@ class Approach:
         goal_us = min(max(period_us, program.period_min_us), program.period_max_us)
         if (goal_ua, goal_us) != (wanted_ua, period_us):
             bound = Bound.RANGE
+        if goal_ua > self.ceiling_ua:
+            goal_ua, bound = self.ceiling_ua, Bound.PATIENT
         self._here_na = self._next_na(1000 * goal_ua)
         self._period_us = goal_us
         if self._here_na != 1000 * goal_ua:

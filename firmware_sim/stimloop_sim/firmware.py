@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import (
     TABLE_CRC,
+    Adjust,
     Evoked,
     Heartbeat,
     Identity,
+    Mark,
     Message,
     Sensed,
     Status,
@@ -353,9 +355,16 @@ class Firmware:
 
     def obey(self, order: Message) -> Outcome:
         """Do what a host may ask for."""
-        if isinstance(order, Heartbeat):
-            self._journal.acknowledge(order.event_ack)
-        return self._orders.obey(order, self.now_us)
+        match order:
+            case Heartbeat():
+                self._journal.acknowledge(order.event_ack)
+            case Mark():
+                self.mark(order.mark)
+                return Status
+        outcome = self._orders.obey(order, self.now_us)
+        if isinstance(order, Adjust) and outcome is Status and self.therapy.loop is not None:
+            self.raise_event(EventCode.PATIENT_LEVEL, self.therapy.loop.ceiling_ua)
+        return outcome
 
     def stop(self, mode: int) -> Stopped:
         """End the output, whatever state it is in."""

@@ -61,6 +61,7 @@ def check_program(profile: Profile, program: Program, impedance_ohm: int) -> Bre
         or _check_compliance(profile, program, impedance_ohm)
         or _check_course(profile, program)
         or _check_magnet(profile, program, impedance_ohm)
+        or _check_patient(profile, program)
     )
 
 
@@ -261,6 +262,24 @@ def _check_ramps(program: Program) -> Breach | None:
     ):
         if program.amplitude_max_ua * 1000 > slew_ua_s * duration_ms:
             return Breach(Refusal.RAMP, -(-program.amplitude_max_ua * 1000 // slew_ua_s))
+    return None
+
+
+def _check_patient(profile: Profile, program: Program) -> Breach | None:
+    """The patient's levels are steps of the hardware, inside the clinician's limits."""
+    p, step_ua = Parameter, program.patient_step_ua
+    lowest_ua, highest_ua = program.patient_min_ua, program.patient_max_ua
+    if not lowest_ua and not highest_ua and not step_ua:
+        return None
+    if not max(program.amplitude_min_ua, 1) <= lowest_ua <= program.amplitude_max_ua:
+        return Breach(Refusal.OUT_OF_RANGE, p.PATIENT_MIN_UA)
+    if not lowest_ua <= highest_ua <= program.amplitude_max_ua:
+        return Breach(Refusal.OUT_OF_RANGE, p.PATIENT_MAX_UA)
+    if not 0 < step_ua <= program.amplitude_max_ua:
+        return Breach(Refusal.OUT_OF_RANGE, p.PATIENT_STEP_UA)
+    for level_ua in range(highest_ua, lowest_ua - 1, -step_ua):
+        if _check_value(p.PATIENT_STEP_UA, level_ua, profile.amplitude_ua) is not None:
+            return Breach(Refusal.NOT_REPRESENTABLE, p.PATIENT_STEP_UA)
     return None
 
 

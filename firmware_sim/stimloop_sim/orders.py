@@ -10,6 +10,7 @@ from zlib import crc32
 from stimloop_hw.impedance import unpack
 from stimloop_hw.messages import (
     Abort,
+    Adjust,
     AloneRequest,
     Arm,
     ArmAlone,
@@ -22,6 +23,7 @@ from stimloop_hw.messages import (
     GetLimits,
     GetTrends,
     Heartbeat,
+    Hold,
     Impedance,
     ImpedanceResult,
     Limits,
@@ -176,6 +178,17 @@ class Orders:
                 breach = self._check_start() or self._therapy.start_alone(
                     now_us, order.program_crc
                 )
+            case _:
+                breach = self._change(order, now_us)
+        return breach or Status
+
+    def _change(self, order: Message, now_us: int) -> Breach | None:
+        """What changes while a therapy runs."""
+        match order:
+            case Hold():
+                breach = self._therapy.hold(now_us, held=bool(order.held))
+            case Adjust():
+                breach = self._therapy.adjust(order.steps)
             case Trigger(channel=0):
                 at_us = _whole(order.at_us, now_us)
                 breach = self._therapy.trigger(now_us, order.count, at_us)
@@ -186,7 +199,7 @@ class Orders:
                 breach = Breach(Refusal.UNKNOWN, order.channel)
             case _:
                 breach = Breach(Refusal.UNKNOWN, order.number)
-        return breach or Status
+        return breach
 
     def _check_rise(self, order: Setpoint) -> Breach | None:
         """Whether the battery still bears a therapy that adapts; it may always fall."""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 OBSERVERS = 3
 """So many may watch; the one that was silent for longest gives way to another."""
 OBSERVER_US = 5_000_000
-"""An observer that says nothing for so long has left."""
+"""An observer or patient that says nothing for so long has left."""
+_LEAVING = (Role.OBSERVER, Role.PATIENT)
 
 
 class HostSession:
@@ -86,9 +87,9 @@ class Sessions:
         self._by_number[guest.number] = guest
 
     def admit(self, session: HostSession, role: Role) -> None:
-        """Give a guest its role: a controller replaces the one before."""
-        if role is Role.CONTROLLER:
-            self._keep(lambda known: known.role is not Role.CONTROLLER)
+        """Give a guest its role: a controller or patient replaces the one before."""
+        if role is not Role.OBSERVER:
+            self._keep(lambda known: known.role is not role)
         watching = [known for known in self.hearing if known.role is Role.OBSERVER]
         if role is Role.OBSERVER and len(watching) >= OBSERVERS:
             silent = min(watching, key=lambda known: known.heard_us)
@@ -97,11 +98,9 @@ class Sessions:
         self._keep(lambda _: True)
 
     def dismiss_silent(self, now_us: int) -> None:
-        """Forget the observers that have left."""
+        """Forget those that have left; a controller's lease has limits of its own."""
         self._keep(
-            lambda known: (
-                known.role is not Role.OBSERVER or now_us - known.heard_us <= OBSERVER_US
-            )
+            lambda known: known.role not in _LEAVING or now_us - known.heard_us <= OBSERVER_US
         )
 
     def _keep(self, wanted: Callable[[HostSession], bool]) -> None:

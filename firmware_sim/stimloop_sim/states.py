@@ -30,7 +30,11 @@ class Event(IntEnum):
     START_ALONE = auto()
     SETPOINT = auto()
     TRIGGER = auto()
+    HOLD = auto()
+    RESUME = auto()
+    ADJUST = auto()
     HEARTBEAT = auto()
+    HELD_HEARTBEAT = auto()
     HEARTBEAT_LATE = auto()
     HEARTBEAT_LOST = auto()
     LEASE_EXPIRED = auto()
@@ -91,6 +95,7 @@ _ALLOWED: Mapping[State, Mapping[Event, State]] = {
     # Nobody's silence ends it and nobody's setpoint moves it; a heartbeat is heard, no more.
     _S.ALONE: {
         _E.HEARTBEAT: _S.ALONE,
+        _E.ADJUST: _S.ALONE,
         _E.STOP: _S.IDLE,
         _E.STOP_RAMP: _S.RAMPING_DOWN,
         _E.LIMIT_BREACHED: _S.FAULT,
@@ -100,15 +105,21 @@ _ALLOWED: Mapping[State, Mapping[Event, State]] = {
         _E.TRIGGER: _S.STIMULATING,
         _E.HEARTBEAT: _S.STIMULATING,
         _E.HEARTBEAT_LATE: _S.HOLD,
+        _E.HOLD: _S.HOLD,
         _E.LEASE_EXPIRED: _S.RAMPING_DOWN,
         _E.STOP: _S.IDLE,
         _E.STOP_RAMP: _S.RAMPING_DOWN,
         _E.LIMIT_BREACHED: _S.FAULT,
     },
-    # In HOLD a setpoint may only lower the output; a heartbeat shows that the loop lives again.
+    # In HOLD a setpoint may only lower the output; a heartbeat shows that the loop lives again,
+    # which is not enough where a host has asked for it.
     _S.HOLD: {
         _E.SETPOINT: _S.HOLD,
         _E.HEARTBEAT: _S.STIMULATING,
+        _E.HELD_HEARTBEAT: _S.HOLD,
+        _E.HEARTBEAT_LATE: _S.HOLD,
+        _E.HOLD: _S.HOLD,
+        _E.RESUME: _S.STIMULATING,
         _E.HEARTBEAT_LOST: _S.FALLBACK,
         _E.LEASE_EXPIRED: _S.RAMPING_DOWN,
         _E.STOP: _S.IDLE,
@@ -119,6 +130,7 @@ _ALLOWED: Mapping[State, Mapping[Event, State]] = {
     # output then starts from where the fallback left it.
     _S.FALLBACK: {
         _E.HEARTBEAT: _S.STIMULATING,
+        _E.HELD_HEARTBEAT: _S.HOLD,
         _E.LEASE_EXPIRED: _S.RAMPING_DOWN,
         _E.STOP: _S.IDLE,
         _E.STOP_RAMP: _S.RAMPING_DOWN,
@@ -150,6 +162,9 @@ TRANSITIONS: Mapping[tuple[State, Event], State | Refusal] = {
 
 LEASED = frozenset({State.STIMULATING, State.HOLD, State.FALLBACK})
 """States in which the output lives on a lease."""
+
+HEARD = frozenset({State.STIMULATING, State.HOLD})
+"""States to which the heartbeat of a host that leads brings a therapy, its lease renewed."""
 
 STEERED = frozenset({State.STIMULATING, State.HOLD, State.ALONE})
 """States in which a loop on the device moves the output."""

@@ -47,7 +47,7 @@ HEARTBEAT_MS = 50
 
 # Plain ints: an operation on an IntFlag costs as much as a tag.
 _NONE, _REPLY, _EXPIRES = Flag.NONE.value, Flag.REPLY.value, Flag.EXPIRES.value
-_GRANTED = (Role.OBSERVER, Role.CONTROLLER)
+_GRANTED = (Role.OBSERVER, Role.PATIENT, Role.CONTROLLER)
 
 
 class Device(Protocol):

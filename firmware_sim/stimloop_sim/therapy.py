@@ -15,7 +15,7 @@ from stimloop_sim._pulses import PulseTrain
 from stimloop_sim.adaptive import Adaptive
 from stimloop_sim.limits import Breach
 from stimloop_sim.loop_limits import Sensing, check_loop
-from stimloop_sim.states import DELIVERING, LEASED, STEERED, TRANSITIONS, Event
+from stimloop_sim.states import DELIVERING, HEARD, LEASED, STEERED, TRANSITIONS, Event
 from stimloop_sim.store import Store, erased
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class Therapy:
         self.last_sp = 0
         self.changed = False
         self._magnet_us = NO_MAGNET_US  # since when it is there
+        self._held = False  # a host has asked for HOLD
         self._led = False  # whether the host that started it is still there to lead it
         self._lease_until_us = 0
         self._timers: dict[Event, int] = {}
@@ -176,12 +177,7 @@ class Therapy:
                 continue
             match event:
                 case Event.HEARTBEAT_LATE:
-                    self.pulses.setpoint(
-                        now_us,
-                        min(self.pulses.target_ua, self.pulses.amplitude_ua),
-                        self.pulses.period_us,
-                        0,
-                    )
+                    self._stay(now_us)
                     self._timers[Event.HEARTBEAT_LOST] = (
                         due_us + FALLBACK_AFTER_US - HOLD_AFTER_US
                     )
@@ -339,9 +335,12 @@ class Therapy:
         del self._timers[Event.ARM_EXPIRED]
         self.last_sp = 0
         self._heed_magnet(now_us)
+        self._held = False
         self.pulses.start(now_us, program.mode == Mode.TRAIN)
         if program.loop:
             self.loop = Adaptive(program, self._sensing, self.profile.amplitude_ua)
+            if program.patient_max_ua:
+                self.loop.ceiling_ua = program.patient_max_ua
 
     def heartbeat(self, now_us: int, lease_ms: int) -> Breach | None:
         """Renew the lease, where there is one."""
@@ -349,11 +348,43 @@ class Therapy:
         if breach is not None:
             return breach
         before = self.state
-        self._move(Event.HEARTBEAT)
-        if self.state is State.STIMULATING:
+        held = self._held and before in LEASED
+        self._move(Event.HELD_HEARTBEAT if held else Event.HEARTBEAT)
+        if self.state in HEARD:
             if before is State.FALLBACK:
                 self.pulses.resume(now_us)
             self._renew(now_us, lease_ms)
+        return None
+
+    def hold(self, now_us: int, *, held: bool) -> Breach | None:
+        """Let nothing rise until it is taken back; the lease goes on as it was."""
+        breach = self.check(Event.HOLD if held else Event.RESUME)
+        if breach is None:
+            self._held = held
+            self._move(Event.HOLD if held else Event.RESUME)
+            self._stay(now_us)
+        return breach
+
+    def _stay(self, now_us: int) -> None:
+        """Go on from the present amplitude, or from below it: no rise is under way any more."""
+        pulses = self.pulses
+        goal_ua = min(pulses.target_ua, pulses.amplitude_ua)
+        pulses.setpoint(now_us, goal_ua, pulses.period_us, 0)
+
+    def adjust(self, steps: int) -> Breach | None:
+        """Move the patient's level inside the clinician's limits, where no host leads."""
+        breach = self.check(Event.ADJUST)
+        if breach is not None:
+            return breach
+        program, loop = self._committed, self.loop
+        if not program.patient_step_ua or loop is None:
+            return Breach(Refusal.PATIENT_NONE, 0)
+        level_ua = min(loop.ceiling_ua, program.patient_max_ua)
+        level_ua += steps * program.patient_step_ua
+        nearest_ua = min(max(level_ua, program.patient_min_ua), program.patient_max_ua)
+        if level_ua != nearest_ua:
+            return Breach(Refusal.PATIENT_LIMIT, nearest_ua)
+        loop.ceiling_ua = level_ua
         return None
 
     def setpoint(
@@ -428,7 +459,7 @@ class Therapy:
     @property
     def leads(self) -> bool:
         """Whether a host leads a therapy: it started it, and its heartbeats arrive."""
-        return self._led and self.state is State.STIMULATING
+        return self._led and Event.HEARTBEAT_LATE in self._timers
 
     def abandon(self) -> None:
         """Its host is gone: what runs goes on under its lease, which nobody can renew."""

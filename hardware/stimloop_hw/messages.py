@@ -475,6 +475,13 @@ class Trigger(Message):
     at_us: U32
 
 
+@message(0x2F, Peer.HOST, expires=True)
+class Hold(Message):
+    """Lets nothing rise any more, heartbeats or not, until it is sent with 0; gives Status."""
+
+    held: U8
+
+
 @message(0x30, Peer.HOST)
 class StreamConfig(Message):
     """Which sensing channels stream, how fast, in blocks of how many; rate 0 ends it.
@@ -599,6 +606,20 @@ class BatteryState(Message):
     voltage_mv: U16
     left_uah: U32
     capacity_uah: U32
+
+
+@message(0x3C, Peer.HOST, Role.PATIENT, expires=True)
+class Adjust(Message):
+    """Moves the patient's level by so many steps of the program's, up or down; gives Status."""
+
+    steps: I32
+
+
+@message(0x3D, Peer.HOST, Role.PATIENT)
+class Mark(Message):
+    """Sets the patient's mark of a number, which is told as an Event; gives Status."""
+
+    mark: U8
 
 
 @message(0x7F, Peer.DEVICE)

@@ -53,6 +53,9 @@ class Parameter(IntEnum):
     MAGNET_AMPLITUDE_UA = 31
     MAGNET_WIDTH_US = 32
     MAGNET_ON_MS = 33
+    PATIENT_MIN_UA = 36
+    PATIENT_MAX_UA = 37
+    PATIENT_STEP_UA = 38
 
 
 @unique
@@ -113,6 +116,9 @@ class Program:
         this starts a train when it is gone. 0: a magnet does nothing.
     magnet_amplitude_ua, magnet_width_us, magnet_on_ms : int
         That train: soft start, `magnet_on_ms`, soft stop. Zeros are none.
+    patient_min_ua, patient_max_ua, patient_step_ua : int
+        Between which levels, and in which steps, the patient may choose the largest amplitude
+        of a therapy that runs alone, µA. Zeros leave no choice.
     loop : Loop
         What the device steers itself by; without one a host steers it.
     """
@@ -142,6 +148,9 @@ class Program:
     magnet_amplitude_ua: int = 0
     magnet_width_us: int = 0
     magnet_on_ms: int = 0
+    patient_min_ua: int = 0
+    patient_max_ua: int = 0
+    patient_step_ua: int = 0
     loop: Loop = NO_LOOP
 
     @property

@@ -39,7 +39,8 @@ class Role(IntEnum):
     STRANGER = 0  # anybody: no session, no key
     GUEST = 1  # after Hello: may prove the key with Auth, and no more
     OBSERVER = 2  # hears everything, changes nothing
-    CONTROLLER = 3  # one at a time
+    PATIENT = 3  # moves the amplitude inside the clinician's limits; one at a time
+    CONTROLLER = 4  # one at a time
 
 
 @unique
@@ -98,6 +99,7 @@ class Bound(IntEnum):
     CHATTER = 7
     WITHHELD = 8  # the device's own loop could not move it: HOLD, FALLBACK or a limit
     UNTOLD = 9  # what the device decided did not arrive
+    PATIENT = 10  # the level that the patient has chosen
 
 
 class Build(IntFlag):
@@ -159,6 +161,7 @@ class EventCode(IntEnum):
     PROGRAM_VOID = 83  # the refusal: what was stored is not allowed any more
     SUPPLY = 84  # the stage that the battery has come to
     MARKER = 85  # the number of the mark that the patient has set
+    PATIENT_LEVEL = 86  # the largest amplitude that the patient now allows, µA
 
 
 @unique
@@ -196,6 +199,8 @@ class Refusal(IntEnum):
     LOOP_OWN = 55  # 0: the device steers itself
     LOOP_NONE = 56  # 0: a host would have to steer it
     PART = 57  # the part expected next
+    PATIENT_LIMIT = 58  # where the clinician's limits for the patient end, µA
+    PATIENT_NONE = 59  # 0
     MEMORY = 80  # 0
     BATTERY = 81  # the charge left, ‰
 
@@ -314,6 +319,12 @@ _REFUSAL_TEXT: dict[Refusal, Callable[[int], str]] = {
     ),
     Refusal.PART: lambda d: (
         f"part {d} of the program was expected; stage it anew from part 0 on"
+    ),
+    Refusal.PATIENT_LIMIT: lambda d: (
+        f"the limits for the patient end at {d / 1000:g} mA; ask for less of a change"
+    ),
+    Refusal.PATIENT_NONE: lambda _: (
+        "the program leaves the amplitude to nobody but its clinician; ask there"
     ),
     Refusal.MEMORY: lambda _: (
         "its memory does not hold what was written, the former program still stands; "

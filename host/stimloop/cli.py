@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = add(commands.trends, json=True)
     _device(sub)
     sub.add_argument("--out", type=Path, metavar="FILE.csv", help="for all rows")
+    _patient(add(commands.patient, json=True))
     add(commands.devices, json=True)
 
     _detect(add(commands.detect, json=True))
@@ -163,6 +164,14 @@ def _device(
         help="/dev/ttyACM0, socket://HOST:PORT, sim://dbs?patient=NAME&seed=N, …",
     )
     sub.add_argument("--key", type=Path, metavar="FILE", help=key)
+
+
+def _patient(sub: argparse.ArgumentParser) -> None:
+    _device(sub)
+    wish = sub.add_mutually_exclusive_group(required=True)
+    wish.add_argument("--up", type=_count, default=0, metavar="STEPS", help="of the program's")
+    wish.add_argument("--down", type=_count, default=0, metavar="STEPS")
+    wish.add_argument("--mark", type=int, choices=range(256), metavar="N", help="0 to 255")
 
 
 def _detect(sub: argparse.ArgumentParser) -> None:

@@ -138,6 +138,24 @@ def trends(options: argparse.Namespace) -> int:
     return DONE
 
 
+def patient(options: argparse.Namespace) -> int:
+    """What a patient may do: move the level inside the clinician's limits, set a mark."""
+    from stimloop.patient import adjust, mark
+    from stimloop_hw.keys import find_key
+
+    key = find_key(options.key)
+    values = (
+        adjust(options.device, options.up or -options.down, key)
+        if options.mark is None
+        else mark(options.device, options.mark, key)
+    )
+    if options.json:
+        console.print_json(values)
+    else:
+        console.print_pairs(values)
+    return DONE
+
+
 def devices(options: argparse.Namespace) -> int:
     """Ports, profiles and drivers."""
     from stimloop.devices import available

@@ -12,7 +12,7 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from stimloop import course, electrode, evoked
+from stimloop import course, electrode, evoked, patient
 from stimloop.errors import Violation
 from stimloop.quantities import exact, neighbours
 from stimloop_hw.program import PASSIVE, Parameter
@@ -51,6 +51,7 @@ def violations(prescription: Prescription, limits: Limits) -> Iterator[Violation
     yield from missing or electrode.violations(asked, limits)
     yield from _times(asked, limits)
     yield from course.violations(asked, limits)
+    yield from patient.violations(prescription.patient, asked, limits)
     if prescription.evoked is None:
         yield from _sensing(prescription.detector, limits)
     else:

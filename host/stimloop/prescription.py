@@ -38,6 +38,7 @@ from stimloop.tables import (
     EcapLogarithmic,
     Evoked,
     Governor,
+    Patient,
     Stimulation,
 )
 from stimloop.violations import refusals, violations_of
@@ -72,6 +73,8 @@ class Prescription(Table):
     controller : Continuous, OnOff, DualThreshold, Proportional, ProportionalIntegral, \
             EcapLogarithmic or EcapLinear
     governor : Governor
+    patient : Patient or None
+        None where the patient has no choice.
     """
 
     name: str = ""
@@ -82,6 +85,7 @@ class Prescription(Table):
     capture: Capture | None = None
     controller: Controller
     governor: Governor = Governor()
+    patient: Patient | None = None
     _source: str = PrivateAttr(default="")
 
     @property
@@ -180,6 +184,9 @@ class Prescription(Table):
             cycle_on_ms=asked.cycle_on_ms,
             cycle_off_ms=asked.cycle_off_ms,
             loop=embedding.loop_of(self, limits),
+            patient_min_ua=_thousandths(self.patient.min_ma) if self.patient else 0,
+            patient_max_ua=_thousandths(self.patient.max_ma) if self.patient else 0,
+            patient_step_ua=_thousandths(self.patient.step_ma) if self.patient else 0,
         )
         if not asked.shares_percent:
             return program
@@ -198,6 +205,7 @@ _TABLES: dict[str, type[Table]] = {
     "evoked": Evoked,
     "capture": Capture,
     "governor": Governor,
+    "patient": Patient,
     **{
         f"controller.{get_args(table.model_fields['kind'].annotation)[0]}": table
         for table in CONTROLLERS

@@ -297,6 +297,38 @@ class Capture(Table):
     lower_percentile: Percentile | None = None
 
 
+class Patient(Table):
+    """What is left to the patient, where a therapy runs alone.
+
+    Attributes
+    ----------
+    min_ma, max_ma : float
+        Between which levels the patient may choose the largest amplitude, mA; it begins at the
+        upper one.
+    step_ma : float
+        By how much one step moves it, mA.
+    """
+
+    min_ma: Milliamperes = Field(gt=0)
+    max_ma: Milliamperes = Field(gt=0)
+    step_ma: Milliamperes = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _ascends(self) -> Self:
+        if self.min_ma > self.max_ma:
+            raise refusals(
+                [
+                    Violation(
+                        "patient.min_ma",
+                        f"{self.min_ma:g} mA",
+                        f"at most max_ma, {self.max_ma:g} mA",
+                        "exchange them",
+                    )
+                ]
+            )
+        return self
+
+
 class Governor(Table):
     """What the governor does not leave to the controller.
 

@@ -26,6 +26,7 @@ from stimloop_hw.messages import (
     Commit,
     Committed,
     Heartbeat,
+    Hold,
     Setpoint,
     Stage,
     Staged,
@@ -169,6 +170,10 @@ class UnderFaults(RuleBasedStateMachine):
                 self.attempt(self.link.send, Heartbeat(LEASE_MS, 0, 0))
             self.bench.advance_block()
             self.looks_at_pulses()
+
+    @rule(held=st.booleans())
+    def holds(self, *, held: bool) -> None:
+        self.attempt(self.link.request, Hold(held), Status, self.link.t_us + 400_000)
 
     @rule(now=st.sampled_from([False, False, True]))
     def greets_again(self, *, now: bool) -> None:

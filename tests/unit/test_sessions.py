@@ -89,7 +89,7 @@ def test_a_host_with_the_key_gets_the_role_that_it_asked_for_and_the_proof() -> 
         assert ack == AuthAck(role, 50, 400, proof)
 
 
-@pytest.mark.parametrize("role", [Role.STRANGER, Role.GUEST, 4, 255])
+@pytest.mark.parametrize("role", [Role.STRANGER, Role.GUEST, 5, 255])
 def test_a_role_that_is_none_is_not_granted(role: int) -> None:
     hand = Hand(power_on())
     hand.greet()
@@ -195,8 +195,10 @@ def test_only_stop_hello_and_the_dictionary_need_no_key() -> None:
 def test_what_may_put_current_out_is_the_controllers_and_needs_a_deadline() -> None:
     timed = {kind.__name__ for kind in HOST_KINDS if kind.expires}
     alone = {"ArmAlone", "StartAlone"}
-    assert timed == {"Commit", "Arm", "Start", "Setpoint", "Trigger", "Impedance"} | alone
-    assert all(kind.needs is Role.CONTROLLER for kind in HOST_KINDS if kind.expires)
+    orders = {"Commit", "Arm", "Start", "Setpoint", "Trigger", "Impedance", "Hold"}
+    assert timed == orders | alone | {"Adjust"}
+    others = {kind.__name__ for kind in HOST_KINDS if kind.needs is not Role.CONTROLLER}
+    assert timed & others == {"Adjust"}
 
 
 def test_an_observer_hears_everything_and_changes_nothing() -> None:

@@ -28,10 +28,11 @@ def test_what_is_refused_is_refused_for_the_state() -> None:
     assert refusals == {Refusal.WRONG_STATE}
 
 
-def test_stimulating_is_entered_from_armed_alone_or_again_by_a_heartbeat() -> None:
+def test_stimulating_is_entered_from_armed_alone_or_again_by_its_host() -> None:
     assert sources(State.STIMULATING) == {
         (State.ARMED, Event.START),
         (State.HOLD, Event.HEARTBEAT),
+        (State.HOLD, Event.RESUME),
         (State.FALLBACK, Event.HEARTBEAT),
     }
 
