@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,7 +33,8 @@ from stimloop_hw.messages import (
     Start,
     Status,
 )
-from stimloop_hw.vocabulary import Refusal, Role, State, StopMode
+from stimloop_hw.ranges import evoked_of
+from stimloop_hw.vocabulary import Refusal, Role, SensedFlag, State, StopMode
 
 if TYPE_CHECKING:
     from stimloop_hw.program import Program
@@ -141,6 +143,28 @@ def test_samples_come_without_a_gap_on_the_devices_clock(link: Link, limits: Lim
         assert block.t_us - before.t_us == block_us
         before = block
     assert link.blocks.lost_samples == 0
+
+
+def test_after_a_pulse_comes_a_sweep_if_it_says_that_it_senses_them(
+    link: Link, limits: Limits, program: Program
+) -> None:
+    channels = evoked_of(limits)
+    if not channels:
+        pytest.skip("this device senses after no pulse")
+    deliver(link, program)
+    link.stream_evoked(limits.sense_channels, channels[0])
+    blocks = []
+    for _ in range(20):
+        block = link.sensed()
+        assert block is not None
+        link.send(Heartbeat(LEASE_MS, 0, link.event_ack))
+        blocks.append(block)
+    assert {block.count for block in blocks} == {channels[0].samples}
+    assert [b.first_index - a.first_index for a, b in pairwise(blocks)] == [1] * 19
+    assert all(block.flags & SensedFlag.STIM for block in blocks[2:])
+    assert [block.lost for block in blocks] == [0] * 20
+    apart_us = (blocks[-1].t_us - blocks[2].t_us) / 17
+    assert apart_us == pytest.approx(program.period_min_us, abs=1000)
 
 
 def test_a_rate_that_it_has_not_is_refused(link: Link, limits: Limits) -> None:
