@@ -81,7 +81,7 @@ Sampled by default at {fs_hz} Hz, {samples} samples from {blank_us} µs after th
 
 - **Calibrated**: the posture table, by hand, to the open loop of the published experiment (a
   fixed charge of 1.1 µC: 68 µV mean deviation from 50 µV).
-- **Predicted**: everything that a closed loop does on it (docs/spinal_cord.md).
+- **Predicted**: everything that a closed loop does on it ([page](../spinal_cord.md)).
 - **Illustrative**, in no comparison with published values: pain and its relief, what the
   accelerometer feels, chronaxie, growth of the late response.
 
