@@ -159,7 +159,7 @@ class Approach:
 
     def __init__(self, program: Program, tick_us: int, amplitude_ua: tuple[Run, ...]) -> None:
         self._program = program
-        self._runs = amplitude_ua
+        self._runs = tuple(reversed(amplitude_ua))  # ascending, as the profile has them
         self._tick_us = tick_us
         self._up_na = program.slew_ua_s * tick_us // 1000
         self._down_na = (program.slew_down_ua_s or program.slew_ua_s) * tick_us // 1000
@@ -215,7 +215,7 @@ class Approach:
     def _step_below(self) -> int:
         """The hardware's amplitude at or below the present one, µA."""
         ua = self._here_na // 1000
-        run = max((run for run in self._runs if run.low <= ua), key=lambda run: run.low)
+        run = next(run for run in self._runs if run.low <= ua)
         return min(run.low + (ua - run.low) // run.step * run.step, run.high)
 
 

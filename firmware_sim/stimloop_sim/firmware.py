@@ -265,9 +265,10 @@ class Firmware:
             level_nv = self.front_end.follow()
             if self._senses:
                 self._trends.look(self.now_us, level_nv, self.therapy.pulses.amplitude_ua)
-            self.telemetry.tell(Priority.STATUS, self.status())
-            for event in self._journal.pending:
-                self.telemetry.tell(Priority.STATUS, event)
+            if self.telemetry.is_heard:
+                self.telemetry.tell(Priority.STATUS, self.status())
+                for event in self._journal.pending:
+                    self.telemetry.tell(Priority.STATUS, event)
             lead = condition(self.therapy.pulses.path)
             if lead != self._lead_told:
                 self._lead_told = lead

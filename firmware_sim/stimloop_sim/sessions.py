@@ -99,9 +99,13 @@ class Sessions:
 
     def dismiss_silent(self, now_us: int) -> None:
         """Forget those that have left; a controller's lease has limits of its own."""
-        self._keep(
-            lambda known: known.role not in _LEAVING or now_us - known.heard_us <= OBSERVER_US
-        )
+        left = [
+            known
+            for known in self.hearing
+            if known.role in _LEAVING and now_us - known.heard_us > OBSERVER_US
+        ]
+        if left:
+            self._keep(lambda known: known not in left)
 
     def _keep(self, wanted: Callable[[HostSession], bool]) -> None:
         self._by_number = {n: s for n, s in self._by_number.items() if wanted(s)}

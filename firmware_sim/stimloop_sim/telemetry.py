@@ -247,6 +247,11 @@ class Telemetry:
 
     # Sessions ------------------------------------------------------------------------------
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether there is anybody to tell."""
+        return bool(self._sessions.hearing)
+
     def dismiss_silent(self) -> None:
         """Forget sessions that were not heard for long."""
         self._sessions.dismiss_silent(self._device.now_us)
