@@ -2,9 +2,9 @@
 
 python benchmarks/day_speed.py [--hours 24] [--runs 3]
 
-The loop closes on the device, which senses at 250 Hz and runs alone (examples/dbs_embedded.toml):
-orders are handed to the firmware as they are, and nobody listens, so that no byte is framed,
-signed or sent. Memory is that of the process at its largest.
+The loop of examples/dbs_embedded.toml closes on the device, which senses at 250 Hz and runs
+alone: orders are handed to the firmware as they are, and nobody listens, so that no byte is
+framed, signed or sent. Memory is that of the process at its largest.
 """
 
 from __future__ import annotations

@@ -259,29 +259,33 @@ class Firmware:
             self._ended_told = True
             self.raise_event(EventCode.SENSING_ENDED, self.front_end.index)
         if self.now_us >= self._status_us:
-            self._status_us += STATUS_US
-            self.telemetry.dismiss_silent()
-            self._shed()
-            level_nv = self.front_end.follow()
-            if self._senses:
-                self._trends.look(self.now_us, level_nv, self.therapy.pulses.amplitude_ua)
-            if self.telemetry.is_heard:
-                self.telemetry.tell(Priority.STATUS, self.status())
-                for event in self._journal.pending:
-                    self.telemetry.tell(Priority.STATUS, event)
-            lead = condition(self.therapy.pulses.path)
-            if lead != self._lead_told:
-                self._lead_told = lead
-                self.raise_event(EventCode.LEAD, lead)
-            if self.therapy.pulses.exhausted is not self._rest_told:
-                self._rest_told = self.therapy.pulses.exhausted
-                self.raise_event(EventCode.REST, int(self._rest_told))
-            if self.telemetry.outbox.samples_dropped != self._dropped_told:
-                self._dropped_told = self.telemetry.outbox.samples_dropped
-                self.raise_event(EventCode.SAMPLES_DROPPED, self._dropped_told)
+            self._report_regularly()
         elif self.therapy.changed:
             self.telemetry.tell(Priority.STATUS, self.status())
         self.therapy.changed = False
+
+    def _report_regularly(self) -> None:
+        """Everything that is looked at ten times a second."""
+        self._status_us += STATUS_US
+        self.telemetry.dismiss_silent()
+        self._shed()
+        level_nv = self.front_end.follow()
+        if self._senses:
+            self._trends.look(self.now_us, level_nv, self.therapy.pulses.amplitude_ua)
+        if self.telemetry.is_heard:
+            self.telemetry.tell(Priority.STATUS, self.status())
+            for event in self._journal.pending:
+                self.telemetry.tell(Priority.STATUS, event)
+        lead = condition(self.therapy.pulses.path)
+        if lead != self._lead_told:
+            self._lead_told = lead
+            self.raise_event(EventCode.LEAD, lead)
+        if self.therapy.pulses.exhausted is not self._rest_told:
+            self._rest_told = self.therapy.pulses.exhausted
+            self.raise_event(EventCode.REST, int(self._rest_told))
+        if self.telemetry.outbox.samples_dropped != self._dropped_told:
+            self._dropped_told = self.telemetry.outbox.samples_dropped
+            self.raise_event(EventCode.SAMPLES_DROPPED, self._dropped_told)
 
     def sense_magnet(self, *, present: bool) -> None:
         """A magnet comes or goes: the therapy heeds it by its program, the host hears of it."""
