@@ -17,7 +17,6 @@ from stimloop_dsp._intake cimport GAP, HELD, SATURATED, Intake, reading
 from stimloop_dsp._kernels cimport (
     NANOVOLT_INT32,
     envelope_push_f32,
-    hysteresis_f32,
     hysteresis_push_f32,
 )
 
@@ -78,14 +77,6 @@ cdef class BetaDetector:
     S. Stanslaski et al., IEEE TBioCAS 12, 2018, doi 10.1109/TBCAS.2018.2880148 (onset,
     termination, blanking).
     """
-
-    cdef Intake _intake
-    cdef Envelope _envelope
-    cdef hysteresis_f32 _hysteresis
-    cdef cnp.ndarray _levels
-    cdef readonly str unit
-    cdef double _on_uv
-    cdef double _off_uv
 
     def __cinit__(
         self,
@@ -176,8 +167,6 @@ cdef class BetaDetector:
         ValueError
             If the block's shape is another.
         """
-        cdef int64_t held = self._envelope._single.held[0]
-        cdef int64_t saturated = self._envelope._single.saturated[0]
         self._intake.admit(block, first_index)
         if self._intake.rows > cnp.PyArray_DIM(self._levels, 0):
             self._levels = np.empty(self._intake.rows, dtype=np.float32)
@@ -189,11 +178,6 @@ cdef class BetaDetector:
         else:
             with nogil:
                 self._run()
-        if self._envelope._single.held[0] != held:
-            self._intake.flags |= HELD
-        if self._envelope._single.saturated[0] != saturated:
-            self._intake.flags |= SATURATED
-        self._intake.settle()
         return reading(
             self._intake,
             t_us,
@@ -203,7 +187,23 @@ cdef class BetaDetector:
             NAN,
         )
 
+    cdef int follow(self, const int *samples, Py_ssize_t rows) noexcept nogil:
+        """Take the next block of one channel, as `push` does, and return its flags.
+
+        For loops that are compiled around the detector. `rows` is as many as a block that was
+        pushed before had, or fewer.
+        """
+        self._intake.samples = samples
+        self._intake.rows = rows
+        self._intake.columns = 1
+        self._intake.flags = 0
+        self._intake.next_index += rows
+        self._run()
+        return self._intake.flags
+
     cdef void _run(self) noexcept nogil:
+        cdef int64_t held = self._envelope._single.held[0]
+        cdef int64_t saturated = self._envelope._single.saturated[0]
         cdef float *levels = <float *> cnp.PyArray_DATA(self._levels)
         cdef Py_ssize_t i
         envelope_push_f32(
@@ -216,6 +216,11 @@ cdef class BetaDetector:
         )
         for i in range(self._intake.rows):
             hysteresis_push_f32(&self._hysteresis, levels[i])
+        if self._envelope._single.held[0] != held:
+            self._intake.flags |= HELD
+        if self._envelope._single.saturated[0] != saturated:
+            self._intake.flags |= SATURATED
+        self._intake.settle()
 
     def reset(self):
         """Forget every sample; parameters and thresholds stay."""

@@ -1,8 +1,7 @@
 """Normal deviates, a few nanoseconds each."""
 
 cimport cython
-from libc.math cimport exp, log
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 cdef enum:
     LAYERS = 256
@@ -16,10 +15,20 @@ cdef struct ziggurat_t:
     double[LAYERS + 1] density  # exp(-x^2 / 2) there
 
 
+cdef struct drawn_t:
+    stream_t stream
+    double value
+
+
 @cython.final
 cdef class Noise:
     cdef stream_t stream
     cdef const ziggurat_t* ziggurat
+
+
+cdef drawn_t beyond(
+    stream_t s, const ziggurat_t* z, int layer, double side, double x
+) noexcept nogil
 
 
 cdef inline uint64_t turned(uint64_t word, int bits) noexcept nogil:
@@ -41,28 +50,22 @@ cdef inline uint64_t word(stream_t* s) noexcept nogil:
 
 cdef inline double uniform(stream_t* s) noexcept nogil:
     """In (0, 1]."""
-    return ((word(s) >> 11) + 1) * (1.0 / 9007199254740992.0)
+    # Signed, as every integer in use here: processors convert those faster.
+    return <int64_t>((word(s) >> 11) + 1) * (1.0 / 9007199254740992.0)
 
 
 cdef inline double normal(stream_t* s, const ziggurat_t* z) noexcept nogil:
     """Ziggurat: Marsaglia and Tsang (2000), doi:10.18637/jss.v005.i08."""
-    cdef uint64_t drawn
-    cdef double side, x, y
-    cdef int layer
-    while True:
-        # Eight bits choose the layer, one the side, and 53 others the place in it.
-        drawn = word(s)
-        layer = drawn & 255
-        side = 1.0 if drawn & 256 else -1.0
-        x = (drawn >> 11) * (1.0 / 9007199254740992.0) * z.x[layer]
-        if x < z.x[layer + 1]:
-            return side * x
-        if layer == 0:
-            while True:
-                x = -log(uniform(s)) / z.tail
-                y = -log(uniform(s))
-                if 2.0 * y > x * x:
-                    return side * (z.tail + x)
-        y = z.density[layer] + uniform(s) * (z.density[layer + 1] - z.density[layer])
-        if y < exp(-0.5 * x * x):
-            return side * x
+    # Eight bits choose the layer, one the side, and 53 others the place in it. The side is no
+    # branch: half of them would be predicted wrong.
+    cdef uint64_t drawn = word(s)
+    cdef int layer = drawn & 255
+    cdef double side = <double>(<int64_t>((drawn >> 7) & 2) - 1)
+    cdef double x = <int64_t>(drawn >> 11) * (1.0 / 9007199254740992.0) * z.x[layer]
+    cdef drawn_t rare
+    if x < z.x[layer + 1]:
+        return side * x
+    # By value, so that the caller's state can stay in registers.
+    rare = beyond(s[0], z, layer, side, x)
+    s[0] = rare.stream
+    return rare.value

@@ -202,6 +202,11 @@ class DbsPatient:
     side : int, optional
         Hemisphere, 0 or 1: noise of its own, and the day of both.
 
+    Attributes
+    ----------
+    generator : BetaGenerator
+        Its arithmetic, for loops that are compiled around it.
+
     Raises
     ------
     ValueError
@@ -224,7 +229,7 @@ class DbsPatient:
         self.fs_hz = fs_hz
         step_s = 1.0 / fs_hz
         background = Background.at(fs_hz)
-        self._generator = BetaGenerator(
+        self.generator = BetaGenerator(
             (seed, side),
             Course(model.day, seed),
             fs_hz=fs_hz,
@@ -258,12 +263,12 @@ class DbsPatient:
 
         The ground truth for detectors: free of 1/f noise, noise floor and filters. A copy.
         """
-        return self._generator.envelope_uv
+        return self.generator.envelope_uv
 
     @property
     def symptoms(self) -> Symptoms:
         """How the patient is."""
-        generator = self._generator
+        generator = self.generator
         return Symptoms(
             generator.tone,
             generator.tremor,
@@ -276,7 +281,7 @@ class DbsPatient:
         self, amplitude_ua: NDArray[np.int32], width_us: int, period_us: int
     ) -> NDArray[np.float64]:
         """Let the patient live through one block of stimulation; see `Source.sense`."""
-        return self._generator.advance(amplitude_ua, width_us, period_us)
+        return self.generator.advance(amplitude_ua, width_us, period_us)
 
 
 def _constants(model: PatientModel, step_s: float) -> dict[str, float]:
