@@ -40,11 +40,12 @@ from stimloop_dsp.controllers import (
     Proportional,
     ProportionalIntegral,
 )
-from stimloop_dsp.ecap_loop import EcapLinear, EcapLogarithmic, Titration, titrate
+from stimloop_dsp.ecap_loop import EcapLinear, EcapLogarithmic
 from stimloop_dsp.heart import Beat
 from stimloop_dsp.peak import Peak, find_peak
 from stimloop_dsp.percentile import PercentileThresholds
 from stimloop_dsp.posture import Lie, PostureDetector, PostureScheduled
+from stimloop_dsp.titration import Titration, titrate
 from stimloop_dsp.values import MISSING, Controller, Detector, Quality, Reading, Setting
 
 __all__ = [
