@@ -3,7 +3,7 @@
     python benchmarks/trial_cores.py [--patients 100] [--seconds 3600] [--workers N] [--write]
 
 A cohort × six arms. Core time that nobody used is read from the machine (idle, or waiting for
-the disk): "of what others left over" is this trial's share of the core time that was there for it.
+the disk): "of what others left over" is this trial's share of the core time that was there.
 ``--write`` puts the page into docs/trial_speed.md.
 """
 
@@ -134,11 +134,11 @@ def peak_mb(seconds: float) -> float:
 TEXT = """\
 # Speed of a trial
 
-Made by
-`python benchmarks/trial_cores.py --patients {patients} --seconds {seconds:g} --write`, on a machine with {cores} cores that others used too. Not asserted by a test.
+Made by `{command}` on a machine with {cores} cores that others used
+too. Not asserted by a test.
 
-{patients} patients of a cohort × 6 arms × {seconds:g} s, {workers} workers: {cells:.0f} cells in
-{wall:.0f} s.
+{patients} patients of a cohort × 6 arms × {seconds:g} s, {workers} workers: {cells:.0f} cells
+in {wall:.0f} s.
 
 | | |
 |---|---|
@@ -149,8 +149,8 @@ Made by
 Start of the workers, calibration, tables and report are in it: the longer the cells, the less
 they weigh.
 
-Largest memory of a process that ran 12 cells, by their length; what grows is the calibration, up
-to 600 s:
+Largest memory of a process that ran 12 cells, by their length; what grows is the calibration,
+up to 600 s:
 
 | length of a cell, s | largest memory, MB |
 |---|---|
@@ -173,6 +173,10 @@ def main() -> None:
         seconds=options.seconds,
         workers=options.workers,
         cores=cores(),
+        command=(
+            f"python benchmarks/trial_cores.py --patients {options.patients} "
+            f"--seconds {options.seconds:g} --write"
+        ),
         memory=memory,
         **found,
     )

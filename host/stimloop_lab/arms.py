@@ -89,30 +89,42 @@ class Arm:
         """
         self.prescription({})
 
-    def prescription(self, levels_uv: dict[float, float]) -> Prescription:
+    def prescription(
+        self, levels_uv: dict[float, float], *, on_host: bool = False
+    ) -> Prescription:
         """The prescription for one patient.
 
         Parameters
         ----------
         levels_uv : dict of float to float
             The patient's level at each of `percentiles`, µV.
+        on_host : bool
+            Whether the host decides in any case, where the controller is another one: no
+            device controls for itself.
 
         Raises
         ------
         PrescriptionError
             If what comes out is refused.
         """
-        if self.threshold_percentile is None:
-            return prescriptions.of_tables(self.tables)
-        tables = {key: value for key, value in self.tables.items() if key != "capture"}
-        kept = dict(tables.get("detector", {}))
-        kept.pop("release_uv", None)
-        kept["threshold_uv"] = levels_uv.get(self.threshold_percentile, _ANY_UV)
-        tables["detector"] = kept
+        tables = dict(self.tables)
+        controller = dict(tables.get("controller", {}))
+        if self.threshold_percentile is not None:
+            tables.pop("capture", None)
+            detector = dict(tables.get("detector", {}))
+            detector.pop("release_uv", None)
+            detector["threshold_uv"] = _found_uv(levels_uv, self.threshold_percentile)
+            tables["detector"] = detector
         if self.lower_percentile is not None:
-            lower_uv = levels_uv.get(self.lower_percentile, _ANY_UV)
-            tables["controller"] = {**tables.get("controller", {}), "lower_uv": lower_uv}
-        return prescriptions.of_tables(tables)
+            controller["lower_uv"] = _found_uv(levels_uv, self.lower_percentile)
+        if on_host:
+            controller["where"] = "host"
+        return prescriptions.of_tables({**tables, "controller": controller})
+
+
+def _found_uv(levels_uv: dict[float, float], percentile: float) -> float:
+    """A threshold in whole nanovolts, as a device keeps it."""
+    return round(levels_uv.get(percentile, _ANY_UV), 3)
 
 
 class Follower:

@@ -122,7 +122,7 @@ def run_rest(rest: Rest) -> Baseline:
     """
     with bedside(rest.patient.model, rest.device, rest.seed) as (link, witness):
         limits = link.limits()
-        asked = rest.arm.prescription({})
+        asked = rest.arm.prescription({}, on_host=True)
         log = _Levels(assembly.tick_us(asked, limits))
         session = close_loop(link, asked, limits, log, maker=Follower().control)
         _treat(session, witness, rest.duration_s, lambda: None)
@@ -145,7 +145,10 @@ def run_cell(cell: Cell) -> Outcome:
             bedside(subject.patient.model, cell.device, subject.seed)
         )
         limits = link.limits()
-        asked = cell.arm.prescription(baseline.levels_uv)
+        control = cell.arm.control
+        asked = cell.arm.prescription(
+            baseline.levels_uv, on_host=control is not Control.THERAPY
+        )
         log = Gathering(
             assembly.tick_us(asked, limits),
             burst_uv=baseline.levels_uv[cell.burst_percentile],
@@ -153,7 +156,7 @@ def run_cell(cell: Cell) -> Outcome:
         )
         maker: ControllerMaker = assembly.controller
         lead: Callable[[], None] = _nobody
-        match cell.arm.control:
+        match control:
             case Control.SHAM:
                 maker = Follower().control
             case Control.RANDOM_DUTY:

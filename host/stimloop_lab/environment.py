@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stimloop.prescription import Prescription
-    from stimloop.session import Session
     from stimloop.step import Step
     from stimloop_lab.bedside import Witness
     from stimloop_sim.patient import PatientModel
@@ -109,6 +108,11 @@ class StimulationEnvironment(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[
                 "a prescription without threshold_uv was given; the reward is counted from it: "
                 "write one, and no [capture]"
             )
+        if prescription.controller.where != "host":
+            raise ValueError(
+                "a prescription whose loop closes on the device was given; the learner has to "
+                'decide: write where = "host"'
+            )
         if not (ticks >= 1 and 0 < seconds < math.inf and 0 <= energy_weight < math.inf):
             raise ValueError(
                 f"{ticks} ticks, {seconds:g} s and a weight of {energy_weight:g} were asked "
@@ -154,7 +158,7 @@ class StimulationEnvironment(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[
             self._tick_us, burst_uv=self._threshold_uv, setpoint_uv=self._threshold_uv
         )
         self._follower = Follower()
-        self._session: Session = close_loop(
+        self._session = close_loop(
             link,
             self._prescription,
             link.limits(),

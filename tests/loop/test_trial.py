@@ -87,6 +87,16 @@ def test_a_yoked_patient_gets_the_very_amplitudes_of_its_donor(
     assert len({row["teed_uw"] for row in rows if row["arm"] == "adaptive"}) > 1
 
 
+def test_a_loop_on_the_device_has_its_sham_too(file: Path, tmp_path: Path) -> None:
+    on_device = "threshold_percentile = 50\noverride.controller.where = 'device'"
+    text = SMALL.replace("threshold_percentile = 50", on_device, 1)
+    file.write_text(text.replace("durations_s = [2]", "durations_s = [6]"), "utf-8")
+    arms = conduct.run(file, workers=1, directory=tmp_path / "out")["durations"][0]["arms"]
+    assert arms["adaptive"]["teed_uw"]["mean"] > 0
+    assert arms["sham"]["teed_uw"]["mean"] == 0
+    assert arms["yoked"]["teed_uw"]["mean"] > 0
+
+
 def test_results_are_the_same_whatever_the_number_of_workers(
     file: Path, tmp_path: Path, whole: bytes
 ) -> None:

@@ -161,6 +161,13 @@ def test_a_percentile_becomes_the_threshold_of_the_prescription() -> None:
     assert asked.capture is None
 
 
+def test_a_control_of_a_loop_on_the_device_is_decided_by_the_host() -> None:
+    on_device = "threshold_percentile = 50\noverride.controller = { where = 'device' }"
+    therapy, sham, *_ = load(TEXT.replace("threshold_percentile = 50", on_device, 1)).arms
+    assert therapy.prescription({}).controller.where == "device"
+    assert sham.prescription({}, on_host=True).controller.where == "host"
+
+
 def test_an_override_changes_a_key_and_another_controller_replaces_the_table() -> None:
     text = TEXT.replace(
         "threshold_percentile = 50",
