@@ -1,5 +1,6 @@
-"""A device as the host knows it: the limits it tells."""
+"""A device as the host knows it: the limits it tells, and a loop that it may close."""
 
+from stimloop_hw.loop import EmbeddedController, EmbeddedDetector, LoopParameter, Smoothing
 from stimloop_hw.messages import Limits
 
 LIMITS = Limits(
@@ -38,3 +39,23 @@ LIMITS = Limits(
     capacitance_nf=3_300,
     rows=b"",
 )
+
+ON_OFF: dict[int, int] = {
+    LoopParameter.DETECTOR: EmbeddedDetector.BETA,
+    LoopParameter.CONTROLLER: EmbeddedController.ON_OFF,
+    LoopParameter.SENSE_CHANNEL: 0,
+    LoopParameter.SATURATION_UV: 4999,
+    LoopParameter.BAND_LOW_MHZ: 15_000,
+    LoopParameter.BAND_HIGH_MHZ: 21_000,
+    LoopParameter.BAND_ORDER: 2,
+    LoopParameter.SMOOTHING: Smoothing.MOVING_AVERAGE,
+    LoopParameter.SMOOTH_MS: 400,
+    LoopParameter.THRESHOLD_NV: 3_000,
+    LoopParameter.RELEASE_NV: 3_000,
+    LoopParameter.ONSET_MS: 0,
+    LoopParameter.TERMINATION_MS: 0,
+    LoopParameter.BLANKING_MS: 0,
+    LoopParameter.RAMP_UP_MS: 250,
+    LoopParameter.RAMP_DOWN_MS: 250,
+}
+"""A loop of its own: the beta detector, and on/off control."""

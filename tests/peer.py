@@ -6,16 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from tests.device import ON_OFF
 
 from stimloop_hw.framing import Deframer, Flag, Frame
 from stimloop_hw.keys import DEVELOPMENT_KEY
-from stimloop_hw.loop import (
-    EmbeddedController,
-    EmbeddedDetector,
-    Loop,
-    LoopParameter,
-    Smoothing,
-)
+from stimloop_hw.loop import Loop
 from stimloop_hw.messages import (
     MESSAGES,
     TABLE_CRC,
@@ -68,24 +63,6 @@ PROGRAM = Program(
     cathodes=0b0010,
     anodes=CASE,
 )
-ON_OFF: dict[int, int] = {
-    LoopParameter.DETECTOR: EmbeddedDetector.BETA,
-    LoopParameter.CONTROLLER: EmbeddedController.ON_OFF,
-    LoopParameter.SENSE_CHANNEL: 0,
-    LoopParameter.SATURATION_UV: 4999,
-    LoopParameter.BAND_LOW_MHZ: 15_000,
-    LoopParameter.BAND_HIGH_MHZ: 21_000,
-    LoopParameter.BAND_ORDER: 2,
-    LoopParameter.SMOOTHING: Smoothing.MOVING_AVERAGE,
-    LoopParameter.SMOOTH_MS: 400,
-    LoopParameter.THRESHOLD_NV: 3_000,
-    LoopParameter.RELEASE_NV: 3_000,
-    LoopParameter.ONSET_MS: 0,
-    LoopParameter.TERMINATION_MS: 0,
-    LoopParameter.BLANKING_MS: 0,
-    LoopParameter.RAMP_UP_MS: 250,
-    LoopParameter.RAMP_DOWN_MS: 250,
-}
 ADAPTIVE = replace(PROGRAM, period_min_us=7690, period_max_us=7690, loop=Loop.of(ON_OFF))
 """A program whose loop closes on the device."""
 NONCE = bytes(range(16))

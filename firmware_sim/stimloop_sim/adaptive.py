@@ -196,7 +196,7 @@ class Approach:
             goal_ua, bound = self.ceiling_ua, Bound.PATIENT
         self._here_na = self._next_na(1000 * goal_ua)
         self._period_us = goal_us
-        if self._here_na != 1000 * goal_ua:
+        if self._here_na != 1000 * goal_ua and bound is not Bound.PATIENT:
             bound = Bound.SLEW
         ordered_ua = self._step_below()
         if bound is Bound.NONE and ordered_ua != goal_ua:

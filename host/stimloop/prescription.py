@@ -10,7 +10,7 @@
     [capture]       instead of a threshold: a percentile of what is sensed before therapy
     [controller]    kind = continuous | on_off | dual_threshold | proportional |
                     proportional_integral | ecap_logarithmic | ecap_linear, and the keys of
-                    that kind
+                    that kind; where = host | device
     [governor]      how often the loop may switch
 
 Nothing is guessed or clamped: an unknown key, a number in quotes, and values that do not fit

@@ -69,6 +69,7 @@ class Shadow:
         )
         self.governor = Governor(program, limits, tick_us)
         self.blind = False
+        self._orders = True  # whether they can be compared still
 
     def step(self, block: Block) -> Step:
         """Decide on a block."""
@@ -97,15 +98,17 @@ class Shadow:
     def compare(self, told: Step, own: Step) -> str:
         """Name the first value in which the device parts from the host; empty if in none.
 
-        An order that the device withheld is not the host's to know: it goes on from there. How
-        the setpoints are numbered is no decision.
+        An order that the device withheld is not the host's to know: it goes on from there. Once
+        a level of the patient's has shaped an order, detector and controller are compared
+        alone. How the setpoints are numbered is no decision.
         """
+        self._orders = self._orders and told.bound != Bound.PATIENT
         withheld = told.bound == Bound.WITHHELD
         if withheld:
             self.governor.rebase(told.admitted_ua)
         if self.blind or told.bound == Bound.UNTOLD:
             return ""
-        names = _READ if withheld else _READ + _ORDERED
+        names = _READ + _ORDERED if self._orders and not withheld else _READ
         return next((n for n in names if not _same(getattr(told, n), getattr(own, n))), "")
 
 

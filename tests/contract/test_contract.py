@@ -7,11 +7,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.device import ON_OFF
 
 from stimloop_hw.errors import OrderRefused
 from stimloop_hw.framing import PANIC
 from stimloop_hw.impedance import CASE_CONTACT, unpack
 from stimloop_hw.link import Link
+from stimloop_hw.loop import CONTROLLERS, EmbeddedController, Loop, LoopParameter
 from stimloop_hw.messages import (
     TABLE_CRC,
     Arm,
@@ -19,6 +21,7 @@ from stimloop_hw.messages import (
     ArmRequest,
     Commit,
     Committed,
+    Decided,
     GetLimits,
     Heartbeat,
     Impedance,
@@ -31,6 +34,7 @@ from stimloop_hw.messages import (
     Stage,
     Staged,
     Start,
+    StartAlone,
     Status,
 )
 from stimloop_hw.ranges import evoked_of
@@ -45,8 +49,10 @@ MARGIN_MS = 120
 
 
 def commit(link: Link, program: Program) -> None:
-    staged = link.request(Stage(1, 0, 1, program.entries()), Staged)
-    assert staged.entries == program.entries()
+    parts = list(program.parts())
+    for part, entries in enumerate(parts):
+        staged = link.request(Stage(1, part, len(parts), entries), Staged)
+        assert staged.entries == entries
     assert staged.staged_crc == program.crc()
     committed = link.request(Commit(1, staged.staged_crc), Committed, link.t_us + 1_000_000)
     assert committed.program_crc == program.crc()
@@ -243,6 +249,62 @@ def test_a_setpoint_beyond_the_program_is_refused_and_changes_nothing(
         (Refusal.OUTSIDE_ENVELOPE, program.amplitude_max_ua)
     ]
     assert (status.last_sp, status.amplitude_ua) == (1, program.amplitude_max_ua)
+
+
+# A loop of its own ---------------------------------------------
+
+
+def with_loop(program: Program, limits: Limits) -> Program:
+    """The same program, delivered by the device itself as long as it can trust its samples."""
+    values: dict[int, int] = {
+        **ON_OFF,
+        LoopParameter.CONTROLLER: EmbeddedController.CONTINUOUS,
+        LoopParameter.SATURATION_UV: limits.sense_range_uv - 1,
+    }
+    for number in CONTROLLERS[EmbeddedController.ON_OFF]:
+        del values[number]
+    period_us = program.period_min_us
+    return replace(program, period_max_us=period_us, loop=Loop.of(values))
+
+
+def test_a_loop_on_the_device_tells_each_decision_ahead_of_its_block(
+    link: Link, limits: Limits, program: Program
+) -> None:
+    program = with_loop(program, limits)
+    link.stream(1, limits.sense_rate_hz, limits.sense_block)
+    commit(link, program)
+    started_us = link.start(program.crc(), LEASE_MS)
+    checked = 0
+    while checked < 50:
+        block = link.sensed()
+        assert block is not None
+        link.send(Heartbeat(LEASE_MS, 0, link.event_ack))
+        told = {n.index for n in link.notices if isinstance(n, Decided)}
+        link.notices.clear()
+        if block.t_us > started_us:
+            assert (block.first_index + block.count - 1) & 0xFFFFFFFF in told
+            checked += 1
+    setpoint = Setpoint(1, 0, 0, program.period_min_us, 0)
+    with pytest.raises(OrderRefused) as no:
+        link.request(setpoint, Status, link.t_us + 100_000)
+    assert no.value.reason == Refusal.LOOP_OWN
+    assert link.stop().state == State.IDLE
+
+
+def test_what_runs_alone_needs_its_own_arming_outlives_silence_and_ends_by_stop(
+    link: Link, limits: Limits, program: Program
+) -> None:
+    program = with_loop(program, limits)
+    commit(link, program)
+    with pytest.raises(OrderRefused) as no:
+        link.request(StartAlone(program.crc()), Status, link.t_us + 1_000_000)
+    assert no.value.reason == Refusal.WRONG_STATE
+    link.start_alone(program.crc())
+    begun_us = link.t_us
+    while link.t_us < begun_us + (LEASE_MS + 500) * 1000:
+        assert link.status().state == State.ALONE
+    assert link.stop().state == State.IDLE
+    assert link.status().amplitude_ua == 0
 
 
 # Limits ---------------------------------------------

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from stimloop.devices import describe
 from stimloop.errors import PrescriptionError, TherapyEnded
 from stimloop.programming import program_device
 from stimloop.report import write_report
-from stimloop.run import LEFT_ALONE
+from stimloop.run import LEFT_ALONE, close_loop
 from stimloop.summary import summarize
 from stimloop_hw import Link
 from stimloop_hw.loop import EmbeddedController, EmbeddedDetector
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.loop.conftest import Implant
+
+    from stimloop.seams import Log
 
 ON_DEVICE = TOML + 'where = "device"\n'
 KINDS = {
@@ -128,6 +130,40 @@ def test_a_silent_host_ends_what_it_leads_though_the_device_steers() -> None:
         assert any(isinstance(notice, Decided) for notice in link.notices)
 
 
+def test_what_is_lost_on_the_way_is_counted_and_no_difference(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.toml"
+    faults.write_text(
+        "schema = 1\nseed = 5\n[[fault]]\n"
+        'kind = "flip"\nat_ms = 5000\nrate_ppm = 60\ndirection = "to_host"\n',
+        "utf-8",
+    )
+    directory = stimloop.run_session(
+        embedded(), f"sim://dbs?faults={faults}", seconds=60, directory=tmp_path / "record"
+    )
+    record = stimloop.Record.open(directory)
+    replay = stimloop.replay_record(record)
+    assert replay.identical
+    assert replay.steps > 200
+    assert replay.uncompared > 0
+    assert replay.steps + replay.uncompared == record.whole_steps
+    bounds = record.column("steps", "bound")
+    assert 0 < np.count_nonzero(bounds == Bound.UNTOLD) < 100
+
+
+def test_where_the_patient_has_the_last_word_the_orders_are_the_devices_own(
+    tmp_path: Path,
+) -> None:
+    patient = "[patient]\nmin_ma = 0.5\nmax_ma = 1.5\nstep_ma = 0.5\n[controller]"
+    prescription = prescriptions.loads(ON_DEVICE.replace("[controller]", patient))
+    directory = stimloop.run_session(
+        prescription, "sim://dbs?seed=3", seconds=20, directory=tmp_path / "record"
+    )
+    record = stimloop.Record.open(directory)
+    assert record.column("steps", "admitted_ua").max() == 1_500
+    assert Bound.PATIENT in record.column("steps", "bound")
+    assert stimloop.replay_record(record).identical
+
+
 # Alone ---------------------------------------------
 
 
@@ -219,6 +255,14 @@ def test_a_controller_without_a_number_cannot_run_on_the_device() -> None:
     text = text.replace("[controller]\n", '[controller]\nwhere = "device"\n')
     with pytest.raises(PrescriptionError, match="has no number there"):
         prescriptions.loads(text)
+
+
+def test_a_trial_puts_the_loop_on_the_host_and_says_so() -> None:
+    with Link.open("sim://dbs") as link:
+        link.hello()
+        log = cast("Log", None)  # nothing is logged: it is refused before
+        with pytest.raises(PrescriptionError, match="a trial or an agent"):
+            close_loop(link, embedded(), link.limits(), log)
 
 
 def test_the_same_prescription_on_the_host_says_nothing_of_a_loop() -> None:

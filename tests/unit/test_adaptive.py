@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.peer import ADAPTIVE, DBS, ON_OFF, PROGRAM, Hand, Silence
+from tests.device import ON_OFF
+from tests.peer import ADAPTIVE, DBS, PROGRAM, Hand, Silence
 from tests.strategies import loops, programs
 
 from stimloop.governor import Governor
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stimloop_dsp import Controller, Detector
+    from stimloop_sim.profile import Profile
 
 P, TICK_US, TICKS = LoopParameter, 20_000, 2_500
 SENSING = Sensing(250, 1, 5, DBS.sense_range_uv)
@@ -507,9 +509,9 @@ CONTINUOUS = replace(
 )
 
 
-def alone(program: Program = CONTINUOUS, ms: int = 2_000) -> Hand:
+def alone(program: Program = CONTINUOUS, ms: int = 2_000, profile: Profile = DBS) -> Hand:
     """A therapy that no host leads, at its amplitude."""
-    hand = Hand.linked(Firmware(DBS, FrontEnd(Quiet(), DBS.sense_range_uv, 5)))
+    hand = Hand.linked(Firmware(profile, FrontEnd(Quiet(), profile.sense_range_uv, 5)))
     hand.begin_alone(program)
     hand.advance_ms(ms)
     return hand
@@ -679,3 +681,19 @@ def test_a_battery_too_low_to_adapt_starts_no_loop() -> None:
     hand.arm_alone(CONTINUOUS.crc())
     assert hand.ask(StartAlone(CONTINUOUS.crc()), Refused).reason == Refusal.BATTERY
     assert hand.state is State.ARMED_ALONE
+
+
+# Magnet ---------------------------------------------
+
+
+def test_a_magnet_silences_what_runs_alone_for_as_long_as_it_is_there() -> None:
+    profile = replace(DBS, magnet_swipe_max_ms=1_000)
+    hand = alone(replace(CONTINUOUS, magnet_swipe_ms=500), profile=profile)
+    before = hand.pulses
+    hand.firmware.sense_magnet(present=True)
+    hand.advance_ms(2_000)
+    assert (hand.state, hand.pulses) == (State.ALONE, before)
+    hand.firmware.sense_magnet(present=False)
+    hand.advance_ms(2_000)
+    assert (hand.state, hand.amplitude_ua) == (State.ALONE, 3000)
+    assert hand.pulses > before

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.peer import DBS, PROGRAM, Silence
+from tests.peer import ADAPTIVE, DBS, PROGRAM, Silence
 from tests.strategies import programs
 from tests.unit.test_limits import MAGNETIC
 
@@ -116,6 +116,7 @@ class UnderFaults(RuleBasedStateMachine):
         self.latched = 0
         self.named: set[int] = set()
         self.program: Program = self.usual
+        self.asked_alone = False
         if running:
             self.starts_program(self.usual)
             self.time_passes(5, alive=True)
@@ -129,19 +130,27 @@ class UnderFaults(RuleBasedStateMachine):
         self.link.notices.clear()
 
     @precondition(lambda self: self.bench.firmware.therapy.state not in DELIVERING)
-    @rule(data=st.data())
-    def starts(self, data: st.DataObject) -> None:
-        self.starts_program(data.draw(st.just(self.usual) | programs(self.profile)))
+    @rule(data=st.data(), alone=st.booleans())
+    def starts(self, data: st.DataObject, *, alone: bool) -> None:
+        usual = st.sampled_from([self.usual, ADAPTIVE])
+        program = data.draw(usual | programs(self.profile))
+        self.starts_program(program, alone=alone)
 
-    def starts_program(self, program: Program) -> None:
+    def starts_program(self, program: Program, *, alone: bool = False) -> None:
         def whole() -> None:
             self.link.hello()
-            staged = self.link.request(Stage(1, 0, 1, program.entries()), Staged)
-            order = Commit(1, staged.staged_crc)
+            parts = list(program.parts())
+            for part, entries in enumerate(parts):
+                self.link.request(Stage(1, part, len(parts), entries), Staged)
+            order = Commit(1, program.crc())
             self.link.request(order, Committed, self.link.t_us + 400_000)
-            self.link.start(staged.staged_crc, LEASE_MS)
             self.program = program
-            self.steers(100)
+            self.asked_alone |= alone
+            if alone:
+                self.link.start_alone(program.crc())
+            else:
+                self.link.start(program.crc(), LEASE_MS)
+                self.steers(100)
 
         self.attempt(whole)
 
@@ -239,6 +248,7 @@ class UnderFaults(RuleBasedStateMachine):
         assert self.pulses_of(firmware) - before <= stuck, "bound: a stopped output stays off"
         assert self.bench.firmware.therapy.pulses.amplitude_ua == 0 or stuck
 
+    @precondition(lambda self: self.bench.firmware.therapy.state is not State.ALONE)
     @rule(patience=st.integers(0, 3))
     def silence_ends_every_lease(self, patience: int) -> None:
         if patience:
@@ -268,6 +278,20 @@ class UnderFaults(RuleBasedStateMachine):
             assert self.pulses_of(firmware) == before, (
                 "bound: the watchdog grounds within 60 ms"
             )
+
+    @precondition(lambda self: self.bench.firmware.therapy.state is State.ALONE)
+    @rule()
+    def nobodys_silence_ends_what_runs_alone(self) -> None:
+        firmware = self.bench.firmware
+        self.bench.advance_to(self.bench.now_us + 2 * LEASE_END_US)
+        ended = firmware.therapy.state is not State.ALONE or not self.bench.implant.runs
+        assert not ended or self.kinds or self.bench.firmware is not firmware
+
+    @invariant()
+    def nothing_runs_alone_that_was_not_asked_to(self) -> None:
+        alone = self.bench.firmware.therapy.state in (State.ALONE, State.ARMED_ALONE)
+        assert self.asked_alone or not alone
+        assert not alone or self.program.loop
 
     def pulses_of(self, firmware: Firmware) -> int:
         return firmware.therapy.pulses.pulses

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.device import LIMITS
-from tests.peer import ADAPTIVE, DBS, LEASE_MS, ON_OFF, PROGRAM, Hand
+from tests.device import LIMITS, ON_OFF
+from tests.peer import ADAPTIVE, DBS, LEASE_MS, PROGRAM, Hand
 
 from stimloop import cli, patient
 from stimloop import prescription as prescriptions
