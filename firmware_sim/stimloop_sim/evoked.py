@@ -100,6 +100,8 @@ class EvokedFrontEnd:
     Attributes
     ----------
     streaming : bool
+    stuck : bool
+        The converter gives its last value for ever.
     index : int
         Sweeps taken since power-on.
     """
@@ -113,8 +115,9 @@ class EvokedFrontEnd:
         contacts: tuple[int, int],
     ) -> None:
         self.window = window
-        self.streaming = False
+        self.streaming = self.stuck = False
         self.index = 0
+        self._last = 0.0  # steps
         self._patient = patient
         self._range = range_uv * 1000 // LSB_NV
         self._tissue = tissue
@@ -179,6 +182,9 @@ class EvokedFrontEnd:
             return
         gain, open_uv = self._tissue.between(*self._contacts)
         steps = np.rint((gain * sweep_uv + open_uv) * (1000 / LSB_NV))
+        if self.stuck:
+            steps[:] = self._last
+        self._last = steps[-1]
         if np.abs(steps).max() >= self._range:
             flags |= _SATURATED
         clipped = np.clip(steps, -self._range, self._range).astype("<i2")

@@ -251,7 +251,7 @@ class Implant:
             case "output_stuck":
                 self._stick()
             case "adc_stuck":
-                self._converter.stuck = True
+                self._freeze(stuck=True)
             case _:
                 self._befall(entry)
         self._acting.add(number)
@@ -274,7 +274,7 @@ class Implant:
             case "magnet":
                 self.hold_magnet(present=False)
             case _:
-                self._converter.stuck = False
+                self._freeze(stuck=False)
 
     def _befall(self, entry: Entry) -> None:
         """What comes from outside: a magnet, or harm to the lead."""
@@ -293,6 +293,12 @@ class Implant:
         for number in sorted(self._acting):
             if self._entries[number].kind in CONDITIONS:
                 self._damage_lead(self._entries[number])
+
+    def _freeze(self, *, stuck: bool) -> None:
+        """Let every converter stick at its last value, or come loose."""
+        self._converter.stuck = stuck
+        for channel in self.firmware.front_end.evoked:
+            channel.stuck = stuck
 
     def _darken(self) -> None:
         """The supply is gone: output stage and firmware with it."""

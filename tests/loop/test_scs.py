@@ -100,6 +100,24 @@ def test_with_the_sensing_lead_broken_the_amplitude_holds_and_then_the_loop_is_o
     assert during(40, 45).mean() == pytest.approx(before_ua, rel=0.05)
 
 
+def test_a_converter_that_sticks_opens_the_loop_and_never_drives_it_up(tmp_path: Path) -> None:
+    scenario = tmp_path / "stuck.toml"
+    scenario.write_text(
+        'schema = 1\n[[fault]]\nkind = "adc_stuck"\nat_ms = 25000\nuntil_ms = 33000\n', "utf-8"
+    )
+    options = f"patient=sitting&seed=2&postures=supine:600&faults={scenario}"
+    text = ECAP.replace("rise_per_s_percent = 100.0", "rise_per_s_percent = 20.0")
+    record = run(tmp_path / "record", text, seconds=45, options=options)
+    t_s = record.column("steps", "t_us") / 1e6
+    admitted_ua = record.column("steps", "admitted_ua")
+    before_ua = admitted_ua[(t_s >= 20) & (t_s < 25)].mean()
+    stuck = (t_s >= 25.2) & (t_s < 33)
+    assert (record.column("steps", "level")[stuck] < 10).all()
+    assert admitted_ua[stuck].max() <= 5500
+    assert admitted_ua[stuck & (t_s < 27)].max() < 1.5 * before_ua
+    assert admitted_ua[t_s >= 40].mean() == pytest.approx(before_ua, rel=0.05)
+
+
 def test_sweeps_and_refusals_of_a_noisy_wire_are_counted_and_replayed(tmp_path: Path) -> None:
     noisy = EXAMPLES / "faults" / "noisy_link.toml"
     options = f"patient=sitting&seed=2&faults={noisy}"
