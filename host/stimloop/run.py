@@ -50,14 +50,6 @@ _NOBODY = Violation(
 )
 
 
-_ELSEWHERE = Violation(
-    "controller.where",
-    '"device" where the loop is put on the host',
-    '"host": only there a trial or an agent meets it',
-    'write where = "host", or run it with stimloop run',
-)
-
-
 def fresh_directory(stem: str = "stimloop") -> Path:
     """Name a directory for a record by the UTC time of day."""
     return Path(f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
@@ -150,11 +142,7 @@ def run_session(
         if seconds is None and Build.SIMULATED in build and Build.RECORDING not in build:
             seconds = SIMULATED_S
         with Recorder.create(directory, description) as recorder, Interrupt() as interrupt:
-            session: Session | Watch = (
-                close_loop(link, prescription, limits, recorder)
-                if prescription.controller.where == "host"
-                else watch_loop(link, prescription, limits, recorder, alone=alone)
-            )
+            session = close_loop(link, prescription, limits, recorder, alone=alone)
             try:
                 _drive(session, interrupt, seconds, on_progress, on_alarm)
                 if alone and not interrupt.requested:
@@ -195,7 +183,8 @@ def close_loop(
     log: Log,
     *,
     maker: assembly.ControllerMaker = assembly.controller,
-) -> Session:
+    alone: bool = False,
+) -> Session | Watch:
     """Program a device, start its stream, and put the loop on it; nothing is stimulated yet.
 
     Parameters
@@ -207,38 +196,22 @@ def close_loop(
         What the device said of itself.
     log : Log
     maker : callable
-        Makes the controller, as `stimloop.assembly.controller` does.
+        Makes the controller, as `stimloop.assembly.controller` does, where the host decides.
+    alone : bool
+        Whether a therapy whose loop closes on the device is to run without a lease.
 
     Raises
     ------
     PrescriptionError
-        If the device's limits do not allow the prescription, or its loop closes on the device;
-        nothing was sent then.
+        If the device's limits do not allow the prescription; nothing was sent then.
     OrderRefused
         If the device refuses it.
     """
-    if prescription.controller.where == "device":
-        raise PrescriptionError((_ELSEWHERE,))
     program = program_device(link, prescription, limits)
     _start_stream(link, prescription, limits)
+    if program.loop:
+        return Watch(link, prescription, limits, program, log, alone=alone)
     return Session(link, prescription, limits, program, log, maker=maker)
-
-
-def watch_loop(
-    link: Link, prescription: Prescription, limits: Limits, log: Log, *, alone: bool = False
-) -> Watch:
-    """The same where the loop closes on the device, and the host watches it.
-
-    Parameters
-    ----------
-    link, prescription, limits, log
-        As of `close_loop`.
-    alone : bool
-        Whether the therapy is to run without a lease.
-    """
-    program = program_device(link, prescription, limits)
-    _start_stream(link, prescription, limits)
-    return Watch(link, prescription, limits, program, log, alone=alone)
 
 
 def _drive(

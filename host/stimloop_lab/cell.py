@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from stimloop.assembly import ControllerMaker
     from stimloop.session import Session
     from stimloop.step import Step
+    from stimloop.watch import Watch
     from stimloop_lab.bedside import Witness
     from stimloop_lab.trial import Patient
 
@@ -176,7 +177,7 @@ def run_cell(cell: Cell) -> Outcome:
 
 
 def _treat(
-    session: Session, witness: Witness, duration_s: float, lead: Callable[[], None]
+    session: Session | Watch, witness: Witness, duration_s: float, lead: Callable[[], None]
 ) -> None:
     """Step for so long, threshold capture not counted; `lead` goes before each step."""
     wanted = max(1, round(duration_s * 1e6 / session.tick_us))
@@ -192,7 +193,7 @@ def _nobody() -> None:
     """No other loop goes before."""
 
 
-def _donor(cell: Cell, stack: ExitStack) -> Session:
+def _donor(cell: Cell, stack: ExitStack) -> Session | Watch:
     """The therapy on the other patient, the very session of that patient's own cell."""
     donor = cell.donor
     link, _ = stack.enter_context(bedside(donor.patient.model, cell.device, donor.seed))
@@ -201,7 +202,7 @@ def _donor(cell: Cell, stack: ExitStack) -> Session:
     return close_loop(link, asked, limits, Deaf())
 
 
-def _led(follower: Follower, donor: Session) -> Callable[[], None]:
+def _led(follower: Follower, donor: Session | Watch) -> Callable[[], None]:
     """What lets the donor decide a tick, and hands its order on."""
 
     def lead() -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from stimloop.devices import describe
 from stimloop.errors import PrescriptionError, TherapyEnded
 from stimloop.programming import program_device
 from stimloop.report import write_report
-from stimloop.run import LEFT_ALONE, close_loop
+from stimloop.run import LEFT_ALONE
 from stimloop.summary import summarize
 from stimloop_hw import Link
 from stimloop_hw.loop import EmbeddedController, EmbeddedDetector
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.loop.conftest import Implant
-
-    from stimloop.seams import Log
 
 ON_DEVICE = TOML + 'where = "device"\n'
 KINDS = {
@@ -255,14 +253,6 @@ def test_a_controller_without_a_number_cannot_run_on_the_device() -> None:
     text = text.replace("[controller]\n", '[controller]\nwhere = "device"\n')
     with pytest.raises(PrescriptionError, match="has no number there"):
         prescriptions.loads(text)
-
-
-def test_a_trial_puts_the_loop_on_the_host_and_says_so() -> None:
-    with Link.open("sim://dbs") as link:
-        link.hello()
-        log = cast("Log", None)  # nothing is logged: it is refused before
-        with pytest.raises(PrescriptionError, match="a trial or an agent"):
-            close_loop(link, embedded(), link.limits(), log)
 
 
 def test_the_same_prescription_on_the_host_says_nothing_of_a_loop() -> None:
