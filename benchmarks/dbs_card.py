@@ -26,8 +26,8 @@ Made by `python benchmarks/dbs_card.py --write` from the declarations in
 [`day`](../../firmware_sim/stimloop_sim/day.py),
 [`population`](../../firmware_sim/stimloop_sim/population.py),
 [`mean_field`](../../firmware_sim/stimloop_sim/mean_field.py) and
-[`cohort`](../../firmware_sim/stimloop_sim/cohort.py).
-Virtual patients: no clinical claim.
+[`cohort`](../../firmware_sim/stimloop_sim/cohort.py). What they show beside published values
+is in [dbs_validation.md](../dbs_validation.md). Virtual patients: no clinical claim.
 
 Three models, one seam: each is a source of samples that hears pulses, knows its true amplitude
 (`envelope_uv`), and draws its noise in an order that stimulation does not change, so that arms
