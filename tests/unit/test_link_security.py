@@ -220,7 +220,7 @@ def test_the_dictionary_can_be_had_from_a_device_of_another_table() -> None:
     )
     found = link.dictionary()
     assert found["messages"]["10"]["name"] == "Stop"
-    assert found["enums"]["Role"]["CONTROLLER"] == 3
+    assert found["enums"]["Role"]["CONTROLLER"] == 4
 
 
 @pytest.mark.parametrize(
