@@ -16,6 +16,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 from stimloop import prescription as prescriptions
+from stimloop_hw.groups import ProgramSet
 from stimloop_hw.messages import (
     AloneRequest,
     ArmAlone,
@@ -23,9 +24,9 @@ from stimloop_hw.messages import (
     Commit,
     GetLimits,
     Limits,
-    Stage,
     StartAlone,
 )
+from stimloop_hw.staging import stages_of
 from stimloop_hw.vocabulary import State
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.patient import DbsPatient
@@ -43,9 +44,9 @@ def power_on(seed: int) -> Firmware:
     limits = firmware.obey(GetLimits(0))
     assert isinstance(limits, Limits)
     program = prescriptions.load(EXAMPLE).program(limits)
-    parts = list(program.parts())
-    for part, entries in enumerate(parts):
-        firmware.obey(Stage(1, part, len(parts), entries))
+    stages = stages_of(ProgramSet.single(program), 1)
+    for stage in stages:
+        firmware.obey(stage)
     firmware.obey(Commit(1, program.crc()))
     challenge = firmware.obey(AloneRequest(program.crc()))
     assert isinstance(challenge, ArmChallenge)

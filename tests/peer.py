@@ -9,6 +9,7 @@ import numpy as np
 from tests.device import ON_OFF
 
 from stimloop_hw.framing import Deframer, Flag, Frame
+from stimloop_hw.groups import ProgramSet
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.loop import Loop
 from stimloop_hw.messages import (
@@ -29,7 +30,6 @@ from stimloop_hw.messages import (
     Message,
     Refused,
     Setpoint,
-    Stage,
     Staged,
     Start,
     StartAlone,
@@ -39,6 +39,7 @@ from stimloop_hw.messages import (
 )
 from stimloop_hw.program import CASE, Mode, Program
 from stimloop_hw.seal import Seal, SessionKeys, extended
+from stimloop_hw.staging import stages_of
 from stimloop_hw.vocabulary import Build, Role
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.profile import Profile
@@ -263,17 +264,26 @@ class Hand:
         self.ask(Start(program.crc(), lease_ms), Status)
 
     def configure(self, program: Program = PROGRAM) -> None:
-        """Stage and commit."""
-        parts = list(program.parts())
-        for part, entries in enumerate(parts):
-            self.ask(Stage(1, part, len(parts), entries), Staged)
-        self.ask(Commit(1, program.crc()), Committed)
+        """Stage and commit one program."""
+        self.configure_set(ProgramSet.single(program))
+
+    def configure_set(self, programs: ProgramSet, group: int = 0) -> Committed:
+        """Stage and commit a set."""
+        for stage in stages_of(programs, 1):
+            staged = self.ask(stage, Staged)
+        return self.ask(Commit(1, staged.staged_crc, group), Committed)
+
+    def begin_set(self, programs: ProgramSet, group: int = 0) -> None:
+        """The whole way from IDLE to STIMULATING."""
+        self.configure_set(programs, group)
+        self.arm(programs.crc())
+        self.ask(Start(programs.crc(), LEASE_MS, group), Status)
 
     def setpoint(
-        self, amplitude_ua: int, period_us: int = 10_000, at_us: int = 0
+        self, amplitude_ua: int, period_us: int = 10_000, at_us: int = 0, place: int = 0
     ) -> Refused | None:
         self.sp += 1
-        order = Setpoint(self.sp, 0, amplitude_ua, period_us, at_us & 0xFFFFFFFF)
+        order = Setpoint(self.sp, place, amplitude_ua, period_us, at_us & 0xFFFFFFFF)
         answers = self.exchange(self.framed(order))
         if not answers:
             return None

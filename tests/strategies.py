@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_type_hints
 
 from hypothesis import strategies as st
 
+from stimloop_hw.groups import GROUPS, ProgramSet
 from stimloop_hw.loop import Loop, LoopParameter
 from stimloop_hw.messages import MESSAGES, Message
 from stimloop_hw.program import CASE, PASSIVE, Mode, Program
@@ -203,3 +204,65 @@ def loops(draw: st.DrawFn, loop: Loop) -> Loop:
     values = {number.value: value for number, value in loop.values}
     rest = {number: value for number, value in values.items() if number not in kinds}
     return Loop.of({**values, **_loop_values(draw, rest)})
+
+
+@st.composite
+def groups(draw: st.DrawFn, profile: Profile) -> tuple[Program, ...]:
+    """Groups that the profile allows, of one to four programs."""
+    first, *others = draw(st.lists(programs(profile), min_size=1, max_size=profile.programs))
+    if not others:
+        return (first,)
+    paused = first.mode == Mode.TRAIN and draw(st.booleans())
+    members: list[Program] = []
+    end_us = 0
+    for program in (first, *others):
+        gap_us = draw(st.integers(0, 300)) if members else 0
+        member = replace(program, mode=first.mode, offset_us=end_us + gap_us)
+        end_us = member.offset_us + _pulse_us(member)
+        members.append(_with_edges(member) if paused else _without_pauses(member))
+    slowest = max(profile.period_us[-1].high // 4, end_us)
+    periods = values_of(profile.period_us, slowest).filter(lambda us: us >= end_us)
+    period_min_us, period_max_us = sorted((draw(periods), draw(periods)))
+    edges_ms = max(p.soft_start_ms + p.soft_stop_ms for p in members)
+    on_ms = draw(st.integers(1, 5000)) if paused else 0
+    off_ms = edges_ms + draw(st.integers(0, 5000)) if paused else 0
+    members = [
+        replace(
+            member,
+            period_min_us=period_min_us,
+            period_max_us=period_max_us,
+            cycle_on_ms=on_ms,
+            cycle_off_ms=off_ms,
+        )
+        for member in members
+    ]
+    return tuple(members)
+
+
+def sets(profile: Profile) -> st.SearchStrategy[ProgramSet]:
+    """Sets of up to four groups; what their passive pulses leave may be too much."""
+    room = profile.groups - 1
+    others = st.lists(groups(profile) | st.just(()), min_size=room, max_size=room)
+    missing = [()] * (GROUPS - profile.groups)
+    return st.builds(
+        lambda first, rest: ProgramSet((first, *rest, *missing)), groups(profile), others
+    )
+
+
+def _pulse_us(program: Program) -> int:
+    return program.width_us * (1 + (program.recharge_ratio or 8)) + program.interphase_us
+
+
+def _without_pauses(program: Program) -> Program:
+    return replace(program, soft_start_ms=min(program.soft_start_ms, 2000))
+
+
+def _with_edges(program: Program) -> Program:
+    """With soft start and stop no faster than the slew."""
+    top_ua, up_ua_s = program.amplitude_max_ua, program.slew_ua_s
+    down_ua_s = program.slew_down_ua_s or up_ua_s
+    return replace(
+        program,
+        soft_start_ms=-(-top_ua * 1000 // up_ua_s),
+        soft_stop_ms=max(1, -(-top_ua * 1000 // down_ua_s)),
+    )

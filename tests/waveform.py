@@ -21,14 +21,15 @@ PLENTY_MV = 1_000_000
 
 
 def output_stage(
-    profile: Profile, program: Program, compliance_mv: int = PLENTY_MV
+    profile: Profile, *programs: Program, compliance_mv: int = PLENTY_MV
 ) -> PulseTrain:
-    """An output stage with a program, in tissue; its supply drives any load if not given."""
+    """An output stage with a group, in tissue; its supply drives any load if not given."""
     output = replace(profile, compliance_mv=compliance_mv).output
     tissue = Tissue(TissueModel.named("default"), output)
-    pulses = PulseTrain(profile.amplitude_ua, tissue.path())
-    pulses.configure(program)
-    tissue.connect(pulses.path, program.cathodes, program.anodes, program.shares_percent)
+    pulses = PulseTrain(profile.amplitude_ua, *(tissue.path() for _ in programs))
+    pulses.configure(*programs)
+    for path, program in zip(pulses.paths, programs, strict=True):
+        tissue.connect(path, program.cathodes, program.anodes, program.shares_percent)
     return pulses
 
 
@@ -77,40 +78,46 @@ class Change:
     t_us: int
     amplitude_ua: int
     period_us: int
+    program: int = 0
 
 
 def train(
-    program: Program, runs: Sequence[Run], changes: Sequence[Change], end_us: int
-) -> list[tuple[int, int]]:
-    """Pulses of a train begun at 0: (device time µs, amplitude µA) each.
+    programs: Sequence[Program], runs: Sequence[Run], changes: Sequence[Change], end_us: int
+) -> list[tuple[int, int, int]]:
+    """Pulses of a group begun at 0: (device time µs, number of the program, amplitude µA) each.
 
     Parameters
     ----------
-    program : Program
+    programs : sequence of Program
+        Of one group.
     runs : sequence of Run
         Amplitudes that the hardware has.
     changes : sequence of Change
         In the order of their times.
     end_us : int
     """
-    course = _Course(program)
+    courses = [_Course(program) for program in programs]
     allowed = sorted({ua for r in runs for ua in range(r.low, r.high + 1, r.step)})
     left = list(changes)
-    next_us, period_us = 0, program.period_min_us
+    begun_us = next_us = number = 0
+    period_us = programs[0].period_min_us
     pulses = []
     while True:
-        if left and left[0].t_us <= min(next_us, end_us):
+        due_us = begun_us + programs[number].offset_us if number else next_us
+        if left and left[0].t_us <= min(due_us, end_us):
             change = left.pop(0)
-            course.advance(change.t_us)
-            course.target_ua = change.amplitude_ua
+            courses[change.program].advance(change.t_us)
+            courses[change.program].target_ua = change.amplitude_ua
             next_us = max(next_us - period_us + change.period_us, change.t_us)
             period_us = change.period_us
-        elif next_us < end_us:
-            course.advance(next_us)
-            ua = allowed[bisect_right(allowed, course.level_pa // 10**6) - 1]
+        elif due_us < end_us:
+            if not number:
+                begun_us, next_us = due_us, due_us + period_us
+            courses[number].advance(due_us)
+            ua = allowed[bisect_right(allowed, courses[number].level_pa // 10**6) - 1]
             if ua:
-                pulses.append((next_us, ua))
-            next_us += period_us
+                pulses.append((due_us, number, ua))
+            number = (number + 1) % len(programs)
         else:
             return pulses
 

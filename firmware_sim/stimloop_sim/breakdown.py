@@ -93,6 +93,12 @@ class StuckStage:
         """Amplitude of the latest pulse, µA; 0 once it is grounded."""
         return 0 if self.grounded else self.stage.delivered_ua
 
+    @property
+    def outputs(self) -> list[tuple[int, int, int]]:
+        """Of each program: setpoint, amplitude, delivered, µA; both of these 0 if grounded."""
+        outputs = self.stage.outputs
+        return [(target, 0, 0) for target, _, _ in outputs] if self.grounded else outputs
+
     def advance(self, start_us: int, sample_us: int, samples: int) -> npt.NDArray[np.int32]:
         """Deliver the pulses of the next sample intervals, or ground them."""
         if self.grounded:

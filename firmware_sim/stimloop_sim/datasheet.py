@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stimloop_hw.messages import Limits
 from stimloop_hw.program import Parameter
-from stimloop_hw.ranges import EvokedChannel, Run, pack_rows
+from stimloop_hw.ranges import EvokedChannel, Room, Run, pack_rows
 
 if TYPE_CHECKING:
     from stimloop_sim.profile import Profile
@@ -78,5 +78,6 @@ def describe_limits(profile: Profile, front_end: FrontEnd) -> Limits:
             told,
             contacts,
             [EvokedChannel(w.fs_hz, w.samples, w.blank_us) for w in windows],
+            Room(p.groups, p.programs),
         ),
     )

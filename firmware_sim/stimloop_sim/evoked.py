@@ -164,10 +164,12 @@ class EvokedFrontEnd:
             Number of its first pulse, counted from 0.
         pulses : PulseTrain
         """
-        for number, (t_us, felt_ua) in enumerate(pulses.felt(first), first + 1):
-            sweep_uv = self._patient.evoke(t_us - start_us, felt_ua, pulses.width_us)
+        for number, (t_us, felt_ua, width_us, pulse_us) in enumerate(
+            pulses.felt(first), first + 1
+        ):
+            sweep_uv = self._patient.evoke(t_us - start_us, felt_ua, width_us)
             if t_us >= self._open_us:
-                self._take(t_us, t_us + pulses.pulse_us, number, sweep_uv, _STIM)
+                self._take(t_us, t_us + pulse_us, number, sweep_uv, _STIM)
         if self.streaming and self._idle_us < end_us and not self._taken:
             t_us = max(start_us, self._idle_us)
             sweep_uv = self._patient.evoke(t_us - start_us, 0, 0)

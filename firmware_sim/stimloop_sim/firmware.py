@@ -10,6 +10,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from stimloop_hw.groups import Output, pack_others
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import (
     TABLE_CRC,
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     from stimloop_sim.sensing import FrontEnd
 
 STATUS_US = 100_000
+NO_OUTPUT = Output(0, 0, 0)
+"""Of a device without a program."""
 
 _Streamed = TypeVar("_Streamed", Sensed, Evoked)
 
@@ -276,7 +279,7 @@ class Firmware:
             self.telemetry.tell(Priority.STATUS, self.status())
             for event in self._journal.pending:
                 self.telemetry.tell(Priority.STATUS, event)
-        lead = condition(self.therapy.pulses.path)
+        lead = self._lead()
         if lead != self._lead_told:
             self._lead_told = lead
             self.raise_event(EventCode.LEAD, lead)
@@ -302,16 +305,16 @@ class Firmware:
     def status(self) -> Status:
         """The truth about the therapy, now."""
         therapy, pulses = self.therapy, self.therapy.pulses
+        first, *others = [Output(*output) for output in pulses.outputs] or [NO_OUTPUT]
         return Status(
             self.now_us,
             therapy.state,
             therapy.faults,
-            condition(pulses.path),
+            self._lead(),
             therapy.program_crc,
+            therapy.group,
             therapy.last_sp,
-            pulses.target_ua,
-            pulses.amplitude_ua,
-            pulses.delivered_ua,
+            *first,
             pulses.period_us,
             pulses.pulses & 0xFFFFFFFF,
             pulses.programmed_pc // 1000,
@@ -327,7 +330,15 @@ class Firmware:
             self.telemetry.stale & 0xFFFFFFFF,
             self.telemetry.refused & 0xFFFFFFFF,
             self.telemetry.outbox.samples_dropped & 0xFFFFFFFF,
+            pack_others(others),
         )
+
+    def _lead(self) -> Lead:
+        """What the latest pulse of each program says of the lead."""
+        found = Lead(0)
+        for path, _ in zip(self.therapy.pulses.paths, self.therapy.programs, strict=False):
+            found |= condition(path)
+        return found
 
     # What telemetry asks for ---------------------------------------------------------------
 

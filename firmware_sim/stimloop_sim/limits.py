@@ -32,10 +32,13 @@ class Breach:
     reason : Refusal
     detail : int
         As `Refusal` defines it.
+    program : int
+        1 + the place of the program it is about, 0 for none in particular.
     """
 
     reason: Refusal
     detail: int
+    program: int = 0
 
 
 def check_program(profile: Profile, program: Program, impedance_ohm: int) -> Breach | None:
@@ -92,6 +95,7 @@ def _check_values(profile: Profile, program: Program) -> Breach | None:
         (p.SOFT_STOP_MS, program.soft_stop_ms, (Run(1, profile.soft_max_ms, 1),)),
         (p.CYCLE_ON_MS, program.cycle_on_ms, profile.cycle_on_ms),
         (p.CYCLE_OFF_MS, program.cycle_off_ms, (Run(0, longest_ms, 1),)),
+        (p.OFFSET_US, program.offset_us, (Run(0, profile.period_us[-1].high, 1),)),
     )
     for parameter, value, runs in rows:
         breach = _check_value(parameter, value, runs)
@@ -170,11 +174,11 @@ def _check_charge(profile: Profile, program: Program) -> Breach | None:
     return None
 
 
-def shortest_period_us(program: Program) -> int:
-    """How long a pulse of the program takes with its recharge, µs."""
+def pulse_us(program: Program) -> int:
+    """How long the longest pulse of the program takes with its recharge, µs."""
     ratio = program.recharge_ratio
     widths = DISCHARGE_WIDTHS if ratio == PASSIVE else ratio
-    return program.width_us * (1 + widths) + program.interphase_us
+    return max(program.width_us, program.magnet_width_us) * (1 + widths) + program.interphase_us
 
 
 def _check_pulse(profile: Profile, program: Program) -> Breach | None:
@@ -186,7 +190,7 @@ def _check_pulse(profile: Profile, program: Program) -> Breach | None:
         for percent in percents:
             if ratio != PASSIVE and run.step * percent * 10 % ratio:
                 return Breach(Refusal.NOT_REPRESENTABLE, Parameter.RECHARGE_RATIO)
-    shortest_us = shortest_period_us(program)
+    shortest_us = program.offset_us + pulse_us(program)
     if shortest_us > program.period_min_us:
         return Breach(Refusal.TIMING, shortest_us)
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from stimloop_hw.impedance import unpack
 from stimloop_hw.messages import (
@@ -32,7 +31,6 @@ from stimloop_hw.messages import (
     Pong,
     Setpoint,
     Stage,
-    Staged,
     Start,
     StartAlone,
     Status,
@@ -41,11 +39,10 @@ from stimloop_hw.messages import (
 )
 from stimloop_hw.vocabulary import Lead, Refusal, Supply
 from stimloop_sim.limits import Breach
-from stimloop_sim.staging import Parts, parse
+from stimloop_sim.staging import Staging
 from stimloop_sim.states import Event
 
 if TYPE_CHECKING:
-    from stimloop_hw.program import Program
     from stimloop_sim.battery import Battery
     from stimloop_sim.impedance import Meter
     from stimloop_sim.sensing import FrontEnd
@@ -89,14 +86,12 @@ class Orders:
         self._meter = meter
         self._battery = battery
         self._trends = trends
-        self._parts = Parts()
-        self._staged: tuple[int, Program] | None = None
+        self._staging = Staging()
         self._challenge: tuple[Event, int, int] | None = None  # what for, number, until when
 
     def forget(self) -> None:
         """A new controller begins: what the old one prepared is void, what it started ends."""
-        self._parts = Parts()
-        self._staged = None
+        self._staging.forget()
         self._challenge = None
         self._therapy.abandon()
         self._front_end.halt()
@@ -118,14 +113,8 @@ class Orders:
         match order:
             case Heartbeat():
                 return self._therapy.heartbeat(now_us, order.lease_ms)
-            case Setpoint(channel=0):
-                return self._check_rise(order) or self._therapy.setpoint(
-                    now_us,
-                    order.sp,
-                    order.amplitude_ua,
-                    order.period_us,
-                    _whole(order.at_us, now_us),
-                )
+            case Setpoint():
+                return self._steer(order, now_us)
             case Ping() | GetLimits(channel=0) | GetBattery() | GetTrends():
                 return self._tell(order, now_us)
             case Stage():
@@ -172,7 +161,7 @@ class Orders:
                 breach = self._therapy.clear_fault(order.faults)
             case Start():
                 breach = self._check_start() or self._therapy.start(
-                    now_us, order.program_crc, order.lease_ms
+                    now_us, order.program_crc, order.lease_ms, order.group
                 )
             case StartAlone():
                 breach = self._check_start() or self._therapy.start_alone(
@@ -189,28 +178,43 @@ class Orders:
                 breach = self._therapy.hold(now_us, held=bool(order.held))
             case Adjust():
                 breach = self._therapy.adjust(order.steps)
-            case Trigger(channel=0):
-                at_us = _whole(order.at_us, now_us)
-                breach = self._therapy.trigger(now_us, order.count, at_us)
+            case Trigger():
+                breach = self._trigger(order, now_us)
             case StreamConfig():
                 spent = self._battery.check(Supply.NO_STREAM) if order.rate_hz else None
                 breach = spent or self._front_end.configure(order)
-            case Setpoint() | GetLimits() | Trigger():
+            case GetLimits():
                 breach = Breach(Refusal.UNKNOWN, order.channel)
             case _:
                 breach = Breach(Refusal.UNKNOWN, order.number)
         return breach
 
-    def _check_rise(self, order: Setpoint) -> Breach | None:
-        """Whether the battery still bears a therapy that adapts; it may always fall."""
-        pulses = self._therapy.pulses
-        rises = order.amplitude_ua > pulses.target_ua or order.period_us < pulses.period_us
-        return self._battery.check(Supply.NO_ADAPTIVE) if rises else None
+    def _steer(self, order: Setpoint, now_us: int) -> Breach | None:
+        """Move a program; the battery may not bear a therapy that adapts, but it may fall."""
+        therapy, ua, us = self._therapy, order.amplitude_ua, order.period_us
+        breach = therapy.check(Event.SETPOINT)
+        if breach is not None:
+            return breach
+        number = therapy.number_of(order.channel)
+        if isinstance(number, Breach):
+            return number
+        if therapy.rises(number, ua, us):
+            breach = self._battery.check(Supply.NO_ADAPTIVE)
+        at_us = _whole(order.at_us, now_us)
+        return breach or therapy.setpoint(now_us, order.sp, ua, us, at_us, number=number)
+
+    def _trigger(self, order: Trigger, now_us: int) -> Breach | None:
+        breach = self._therapy.check(Event.TRIGGER)
+        if breach is not None:
+            return breach
+        number = self._therapy.number_of(order.channel)
+        if isinstance(number, Breach):
+            return number
+        return self._therapy.trigger(now_us, order.count, _whole(order.at_us, now_us))
 
     def _check_start(self) -> Breach | None:
         """Whether the battery bears the therapy: one that adapts needs more of it."""
-        program = self._therapy.program
-        adapts = program is not None and program.loop
+        adapts = any(program.loop for program in self._therapy.programs)
         return self._battery.check(Supply.NO_ADAPTIVE if adapts else Supply.EOS)
 
     def _challenge_arm(self, event: Event, program_crc: int, now_us: int) -> Outcome:
@@ -232,42 +236,32 @@ class Orders:
         return self._therapy.arm(now_us, order.program_crc, event)
 
     def _abort(self, order: Abort) -> Breach | None:
-        if self._staged is None or self._staged[0] != order.txn:
+        if not self._staging.is_of(order.txn):
             return Breach(Refusal.CRC_MISMATCH, 0)
-        self._staged = None
+        self._staging.forget()
         return None
 
     def _stage(self, order: Stage) -> Outcome:
-        """Take the next part; with the last one the program is whole, and judged."""
         breach = self._therapy.check(Event.STAGE)
         if breach is not None:
             return breach
-        self._staged = None
-        breach = self._parts.take(order)
-        if breach is not None:
-            self._parts = Parts()
-            return breach
-        entries = self._parts.entries
-        if order.part == order.parts - 1:
-            self._parts = Parts()
-            program = parse(entries)
-            if isinstance(program, Breach):
-                return program
-            breach = self._therapy.check_program(program)
-            if breach is not None:
-                return breach
-            self._staged = (order.txn, program)
-        return Staged(order.txn, order.part, order.parts, crc32(entries), order.entries)
+        staged = self._staging.take(order)
+        if self._staging.whole is not None:
+            breach = self._therapy.check_set(self._staging.whole)
+        if breach is None:
+            return staged
+        self._staging.forget()
+        return breach
 
     def _commit(self, order: Commit, now_us: int) -> Outcome:
-        if self._staged is None or self._staged[0] != order.txn:
+        programs = self._staging.whole
+        if programs is None or not self._staging.is_of(order.txn):
             return Breach(Refusal.CRC_MISMATCH, 0)
-        program = self._staged[1]
-        crc = program.crc()
+        crc = programs.crc()
         if crc != order.staged_crc:
             return Breach(Refusal.CRC_MISMATCH, crc)
-        breach = self._therapy.commit(program)
-        return breach or Committed(order.txn, crc, now_us)
+        breach = self._therapy.commit(programs, order.group)
+        return breach or Committed(order.txn, crc, now_us, order.group)
 
 
 def _whole(low: int, now_us: int) -> int:

@@ -106,6 +106,8 @@ class Profile:
         Fastest change of amplitude, µA/s.
     lease_max_ms : int
         Longest lease, ms.
+    groups, programs : int
+        Groups of programs that it holds, and programs that one group may have: at most 4 each.
     sense_range_uv : int
         The front end clips beyond ± this, µV.
     patients : str
@@ -141,6 +143,8 @@ class Profile:
     capacitance_nf: int
     slew_max_ua_s: int
     lease_max_ms: int
+    groups: int
+    programs: int
     sense_range_uv: int
     patients: str
     battery: Cell

@@ -41,7 +41,8 @@ def _profile(_board: Board, therapy: Therapy, _front_end: FrontEnd) -> bool:
 def _output(_board: Board, therapy: Therapy, _front_end: FrontEnd) -> bool:
     """No pulse has left, and none would."""
     pulses = therapy.pulses
-    return not (pulses.pulses or pulses.amplitude_ua or pulses.net_fc)
+    moving = any(amplitude_ua for _, amplitude_ua, _ in pulses.outputs)
+    return not (pulses.pulses or moving or pulses.net_fc)
 
 
 def _watchdog(board: Board, _therapy: Therapy, _front_end: FrontEnd) -> bool:

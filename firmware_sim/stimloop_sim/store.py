@@ -13,19 +13,20 @@ import struct
 from zlib import crc32
 
 BANKS = 2
-BANK_SIZE = 512
+BANK_SIZE = 8192
+"""Room for four groups of four programs, twice over."""
 ERASED = 0xFF
 _HEAD = struct.Struct("<IH")
 _TAIL = struct.Struct("<I")
-LARGEST = BANK_SIZE - _HEAD.size - _TAIL.size
-"""Bytes that a bank can hold besides its frame."""
+FRAME = _HEAD.size + _TAIL.size
+"""What a record has besides its payload, in bytes."""
 _RESIDUE = crc32(_TAIL.pack(crc32(b"")))
 """CRC-32 of anything followed by its own CRC-32."""
 
 
-def erased() -> bytearray:
+def erased(bank_size: int = BANK_SIZE) -> bytearray:
     """Memory as it comes from the factory."""
-    return bytearray([ERASED]) * (BANKS * BANK_SIZE)
+    return bytearray([ERASED]) * (BANKS * bank_size)
 
 
 class Store:
@@ -34,7 +35,7 @@ class Store:
     Parameters
     ----------
     cells : bytearray
-        `BANKS` × `BANK_SIZE` bytes that outlast a reset; see `erased`.
+        `BANKS` banks of equal size that outlast a reset; see `erased`.
 
     Attributes
     ----------
@@ -45,6 +46,7 @@ class Store:
 
     def __init__(self, cells: bytearray) -> None:
         self._cells = cells
+        self._bank_size = len(cells) // BANKS
         self._load()
 
     def _load(self) -> None:
@@ -60,17 +62,17 @@ class Store:
         Parameters
         ----------
         payload : bytes
-            At most `LARGEST`.
+            What is larger than a bank is not written.
         """
-        if len(payload) > LARGEST:
+        if FRAME + len(payload) > self._bank_size:
             return False
         newest = self._newest()
         bank = 0 if newest is None else 1 - newest
         generation = 1 if newest is None else self._generation(newest) + 1
         record = _HEAD.pack(generation & 0xFFFFFFFF, len(payload)) + payload
         record += _TAIL.pack(crc32(record))
-        first = bank * BANK_SIZE
-        for offset in range(BANK_SIZE):
+        first = bank * self._bank_size
+        for offset in range(self._bank_size):
             self._cells[first + offset] = ERASED
         for offset, byte in enumerate(record):
             self._cells[first + offset] = byte
@@ -92,7 +94,8 @@ class Store:
         return sum(
             1 << bank
             for bank in range(BANKS)
-            if self._valid(bank) is None and self._bank(bank) != bytes([ERASED]) * BANK_SIZE
+            if self._valid(bank) is None
+            and self._bank(bank) != bytes([ERASED]) * self._bank_size
         )
 
     def flip(self, bit: int) -> None:
@@ -101,14 +104,16 @@ class Store:
             self._record[bit // 8 % len(self._record)] ^= 1 << bit % 8
 
     def _bank(self, bank: int) -> memoryview:
-        return memoryview(self._cells)[bank * BANK_SIZE : (bank + 1) * BANK_SIZE]
+        first = bank * self._bank_size
+        return memoryview(self._cells)[first : first + self._bank_size]
 
     def _valid(self, bank: int) -> memoryview | None:
         """The record of a bank; None if it holds none."""
         cells = self._bank(bank)
         length = _HEAD.unpack_from(cells)[1]
         record = cells[: _HEAD.size + length + _TAIL.size]
-        return record if length <= LARGEST and crc32(record) == _RESIDUE else None
+        fits = FRAME + length <= self._bank_size
+        return record if fits and crc32(record) == _RESIDUE else None
 
     def _generation(self, bank: int) -> int:
         return int(_HEAD.unpack_from(self._bank(bank))[0])

@@ -341,7 +341,7 @@ class Telemetry:
     def _refuse(self, session: HostSession, frame: Frame, breach: Breach) -> None:
         self.refused += 1
         detail = breach.detail & 0xFFFFFFFF
-        refused = Refused(frame.number, frame.seq, breach.reason, detail)
+        refused = Refused(frame.number, frame.seq, breach.reason, detail, breach.program)
         self._answer(session, refused)
 
     def _answer(self, session: HostSession, message: Message) -> None:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stimloop_hw.program import Mode, Parameter, Program
+from stimloop_hw.groups import GROUPS, PROGRAMS, ProgramSet
+from stimloop_hw.program import Mode, Parameter
 from stimloop_hw.vocabulary import Fault, Refusal, State, StopMode
 from stimloop_sim import limits
 from stimloop_sim._pulses import PulseTrain
 from stimloop_sim.adaptive import Adaptive
+from stimloop_sim.interleave import check_set
 from stimloop_sim.limits import Breach
-from stimloop_sim.loop_limits import Sensing, check_loop
+from stimloop_sim.loop_limits import Sensing
 from stimloop_sim.states import DELIVERING, HEARD, LEASED, STEERED, TRANSITIONS, Event
 from stimloop_sim.store import Store, erased
 
 if TYPE_CHECKING:
+    from stimloop_hw.program import Program
     from stimloop_sim.profile import Profile
     from stimloop_sim.tissue import Tissue
 
@@ -39,14 +42,14 @@ NO_MAGNET_US = -1
 
 
 class Therapy:
-    """One channel's therapy.
+    """The therapy of the active group, whose programs are interleaved.
 
     Parameters
     ----------
     profile : Profile
     tissue : Tissue
     store : Store, optional
-        Where the committed program stands in memory; an empty one if not given.
+        Where the committed set stands in memory; an empty one if not given.
     sensing : Sensing
         What a loop on the device can listen to.
 
@@ -56,16 +59,18 @@ class Therapy:
         BOOT until `boot`.
     faults : int
         Latched, `stimloop_hw.vocabulary.Fault`.
-    program : Program or None
-        The committed one.
+    programs : tuple of Program
+        Those of the active group; empty while nothing is committed.
+    group : int
+        Number of the active group.
     program_crc : int
-        Its name on the wire; 0 while there is none.
+        Name of the committed set on the wire; 0 while there is none.
     impedance_ohm : int
         Of the worst contact, Ω: what compliance is judged by; see `take_impedance`.
     pulses : PulseTrain
     loop : Adaptive or None
-        What steers the therapy on the device itself; None where a host does, and without
-        therapy.
+        What steers the first program on the device itself; None where a host does, and
+        without therapy.
     last_sp : int
         Number of the latest setpoint accepted.
     changed : bool
@@ -86,15 +91,16 @@ class Therapy:
         self.store = Store(erased()) if store is None else store
         self.state = State.BOOT
         self.faults = 0
-        self.program: Program | None = None
+        self.programs: tuple[Program, ...] = ()
+        self.group = 0
         self.program_crc = 0
         self.impedance_ohm = profile.impedance_ohm
         self._contacts_ohm = [profile.impedance_ohm] * len(profile.contacts)
         self.pulses = PulseTrain(
             profile.amplitude_ua,
-            tissue.path(),
-            profile.duty_max_permille,
-            profile.train_max_ms,
+            *(tissue.path() for _ in range(PROGRAMS)),
+            duty_permille=profile.duty_max_permille,
+            train_max_ms=profile.train_max_ms,
         )
         self.loop: Adaptive | None = None
         self.last_sp = 0
@@ -118,7 +124,7 @@ class Therapy:
         Returns
         -------
         Breach or None
-            Why the stored program may not be the committed one any more.
+            Why the stored set may not be the committed one any more.
         """
         if not healthy:
             self.faults |= Fault.SELF_TEST
@@ -131,11 +137,11 @@ class Therapy:
             return None
         if not self.store.payload:
             return None
-        program = Program.parse(self.store.payload)
-        breach = self.check_program(program)
+        programs, group = ProgramSet.parse(self.store.payload[1:]), self.store.payload[0]
+        breach = self.check_set(programs)
         if breach is None:
             self._move(Event.COMMIT)
-            self._take(program)
+            self._take(programs, group)
         return breach
 
     def _move(self, event: Event) -> Breach | None:
@@ -177,12 +183,13 @@ class Therapy:
                 continue
             match event:
                 case Event.HEARTBEAT_LATE:
-                    self._stay(now_us)
+                    self.pulses.hold(now_us)
                     self._timers[Event.HEARTBEAT_LOST] = (
                         due_us + FALLBACK_AFTER_US - HOLD_AFTER_US
                     )
                 case Event.HEARTBEAT_LOST:
-                    self._ramp(now_us, self._committed.fallback_ua)
+                    for number, program in enumerate(self.programs):
+                        self._ramp(now_us, number, program.fallback_ua)
                 case Event.LEASE_EXPIRED:
                     self._ramp_down(now_us, RAMP_US)
                 case Event.RAMP_DONE:
@@ -197,7 +204,7 @@ class Therapy:
             self.fail(now_us, Fault.OUTPUT_LIMIT)
         if not self.store.is_intact():
             self.store.drop()
-            self.program, self.program_crc = None, 0
+            self.programs, self.program_crc = (), 0
             self.fail(now_us, Fault.PROGRAM_MEMORY)
 
     def fail(self, now_us: int, fault: Fault) -> None:
@@ -217,36 +224,39 @@ class Therapy:
         self._heed_magnet(now_us, since_us)
 
     def _heed_magnet(self, now_us: int, since_us: int = NO_MAGNET_US) -> None:
-        program, pulses = self.program, self.pulses
-        heeded = program is not None and program.magnet_swipe_ms > 0
+        pulses = self.pulses
+        swipe_ms = self.programs[0].magnet_swipe_ms if self.programs else 0
+        heeded = swipe_ms > 0
         if heeded and self._magnet_us != NO_MAGNET_US:
             pulses.inhibit(now_us)
         elif pulses.inhibited:
             runs = self.state in DELIVERING and self.state is not State.RAMPING_DOWN
             if self.state is State.HOLD:
-                pulses.setpoint(now_us, 0, pulses.period_us, 0)  # nothing rises by itself
-            swiped = heeded and now_us - since_us < self._committed.magnet_swipe_ms * 1000
-            asked = swiped and self._committed.magnet_amplitude_ua > 0
-            pulses.release(now_us, runs and asked)
-
-    @property
-    def _committed(self) -> Program:
-        assert self.program is not None, "no state that delivers is reached without Commit"
-        return self.program
+                pulses.hold(now_us)  # nothing rises by itself
+            swiped = heeded and now_us - since_us < swipe_ms * 1000
+            pulses.release(now_us, runs and swiped)
 
     def _ramp(
-        self, now_us: int, target_ua: int, duration_us: int = RAMP_US, *, last: bool = False
+        self,
+        now_us: int,
+        number: int,
+        target_ua: int,
+        duration_us: int = RAMP_US,
+        *,
+        last: bool = False,
     ) -> None:
-        """Go to a level in this time; upward never faster than the program's slew."""
-        rise_ua = target_ua - self.pulses.amplitude_ua
+        """Take a program to a level in this time; upward never faster than its slew."""
+        _, amplitude_ua, _ = self.pulses.outputs[number]
+        rise_ua = target_ua - amplitude_ua
         rate_ua_s = abs(rise_ua) * 1_000_000 // duration_us + 1
         if rise_ua > 0:
-            rate_ua_s = min(rate_ua_s, self._committed.slew_ua_s)
-        self.pulses.ramp(now_us, target_ua, rate_ua_s, last)
+            rate_ua_s = min(rate_ua_s, self.programs[number].slew_ua_s)
+        self.pulses.ramp(now_us, target_ua, rate_ua_s, last, number)
 
     def _ramp_down(self, now_us: int, duration_us: int) -> None:
         self.loop = None
-        self._ramp(now_us, 0, duration_us, last=True)
+        for number in range(len(self.programs)):
+            self._ramp(now_us, number, 0, duration_us, last=True)
         self._timers = {Event.RAMP_DONE: now_us + duration_us}
 
     def _off(self, now_us: int) -> None:
@@ -256,11 +266,9 @@ class Therapy:
 
     # Orders --------------------------------------------------------------------------------
 
-    def check_program(self, program: Program) -> Breach | None:
-        """Whether the limits allow this program."""
-        return limits.check_program(self.profile, program, self.impedance_ohm) or check_loop(
-            program, self._sensing
-        )
+    def check_set(self, programs: ProgramSet) -> Breach | None:
+        """Whether this set keeps every limit, as far as the lead is known now."""
+        return check_set(self.profile, programs, self.impedance_ohm, self._sensing)
 
     def take_impedance(self, contact: int, impedance_ohm: int) -> None:
         """Judge compliance by what was measured; by the nominal value where nothing was.
@@ -274,28 +282,32 @@ class Therapy:
         self._contacts_ohm[contact] = impedance_ohm
         self.impedance_ohm = max(self._contacts_ohm) or self.profile.impedance_ohm
 
-    def commit(self, program: Program) -> Breach | None:
-        """Make a program the committed one."""
-        breach = self.check_program(program) or self.check(Event.COMMIT)
-        if breach is None and not self.store.write(program.entries()):
+    def commit(self, programs: ProgramSet, group: int) -> Breach | None:
+        """Make a set the committed one, and one of its groups active."""
+        breach = self.check_set(programs) or self.check(Event.COMMIT)
+        if breach is None and not (group < GROUPS and programs.groups[group]):
+            breach = Breach(Refusal.NO_PROGRAM, group * PROGRAMS)
+        if breach is None and not self.store.write(bytes([group]) + programs.entries()):
             breach = Breach(Refusal.MEMORY, 0)
         if breach is None:
             self._move(Event.COMMIT)
-            self._take(program)
+            self._take(programs, group)
         return breach
 
-    def _take(self, program: Program) -> None:
-        self.program = program
-        self.program_crc = program.crc()
-        self.pulses.configure(program)
-        self._tissue.connect(
-            self.pulses.path, program.cathodes, program.anodes, program.shares_percent
-        )
+    def _take(self, programs: ProgramSet, group: int) -> None:
+        self.group = group
+        self.programs = programs.groups[group]
+        self.program_crc = programs.crc()
+        self.pulses.configure(*self.programs)
+        for path in self.pulses.paths:
+            self._tissue.disconnect(path)
+        for path, program in zip(self.pulses.paths, self.programs, strict=False):
+            self._tissue.connect(path, program.cathodes, program.anodes, program.shares_percent)
 
     def check_arm(self, program_crc: int, event: Event = Event.ARM) -> Breach | None:
         """Whether this program could be armed: for a host, or to run alone (ARM_ALONE)."""
         breach = self._check_crc(program_crc) or self.check(event)
-        if breach is None and event is Event.ARM_ALONE and not self._committed.loop:
+        if breach is None and event is Event.ARM_ALONE and not self.programs[0].loop:
             breach = Breach(Refusal.LOOP_NONE, 0)
         return breach
 
@@ -303,17 +315,22 @@ class Therapy:
         """Allow a start for a while: Start, or after ARM_ALONE StartAlone alone."""
         breach = (
             self.check_arm(program_crc, event)
-            or self.check_program(self._committed)  # what was measured since Commit counts
+            or self._check_active()  # what was measured since Commit counts
             or self._move(event)
         )
         if breach is None:
             self._timers[Event.ARM_EXPIRED] = now_us + ARM_US
         return breach
 
-    def start(self, now_us: int, program_crc: int, lease_ms: int) -> Breach | None:
-        """Start at zero amplitude, under a lease."""
+    def _check_active(self) -> Breach | None:
+        alone = (self.programs if group == self.group else () for group in range(GROUPS))
+        return self.check_set(ProgramSet(tuple(alone)))
+
+    def start(self, now_us: int, program_crc: int, lease_ms: int, group: int) -> Breach | None:
+        """Start the active group at zero amplitude, under a lease."""
         breach = (
             self._check_crc(program_crc)
+            or self._check_group(group)
             or self._check_lease(lease_ms)
             or self._move(Event.START)
         )
@@ -324,14 +341,20 @@ class Therapy:
         return breach
 
     def start_alone(self, now_us: int, program_crc: int) -> Breach | None:
-        """Start at zero amplitude what no host leads: there is no lease, and it has no end."""
+        """Start at zero amplitude what no host leads: there is no lease, and it has no end.
+
+        Programs beside the one that steers itself rise to their largest amplitude.
+        """
         breach = self._check_crc(program_crc) or self._move(Event.START_ALONE)
         if breach is None:
             self._begin(now_us)
+            for number, program in enumerate(self.programs[1:], 1):
+                top_ua, period_us = program.amplitude_max_ua, program.period_min_us
+                self.pulses.setpoint(now_us, top_ua, period_us, 0, number)
         return breach
 
     def _begin(self, now_us: int) -> None:
-        program = self._committed
+        program = self.programs[0]
         del self._timers[Event.ARM_EXPIRED]
         self.last_sp = 0
         self._heed_magnet(now_us)
@@ -362,21 +385,15 @@ class Therapy:
         if breach is None:
             self._held = held
             self._move(Event.HOLD if held else Event.RESUME)
-            self._stay(now_us)
+            self.pulses.hold(now_us)
         return breach
-
-    def _stay(self, now_us: int) -> None:
-        """Go on from the present amplitude, or from below it: no rise is under way any more."""
-        pulses = self.pulses
-        goal_ua = min(pulses.target_ua, pulses.amplitude_ua)
-        pulses.setpoint(now_us, goal_ua, pulses.period_us, 0)
 
     def adjust(self, steps: int) -> Breach | None:
         """Move the patient's level inside the clinician's limits, where no host leads."""
         breach = self.check(Event.ADJUST)
         if breach is not None:
             return breach
-        program, loop = self._committed, self.loop
+        program, loop = self.programs[0], self.loop
         if not program.patient_step_ua or loop is None:
             return Breach(Refusal.PATIENT_NONE, 0)
         level_ua = min(loop.ceiling_ua, program.patient_max_ua)
@@ -387,48 +404,74 @@ class Therapy:
         loop.ceiling_ua = level_ua
         return None
 
+    def number_of(self, place: int) -> int | Breach:
+        """Number of a program in the active group, by its place in the set."""
+        number = place - self.group * PROGRAMS
+        if 0 <= number < len(self.programs):
+            return number
+        return Breach(Refusal.NO_PROGRAM, place)
+
+    def rises(self, number: int, amplitude_ua: int, period_us: int) -> bool:
+        """Whether a setpoint would raise the output."""
+        target_ua = self.pulses.outputs[number][0]
+        return amplitude_ua > target_ua or period_us < self.pulses.period_us
+
     def setpoint(
-        self, now_us: int, sp: int, amplitude_ua: int, period_us: int, at_us: int
+        self,
+        now_us: int,
+        sp: int,
+        amplitude_ua: int,
+        period_us: int,
+        at_us: int,
+        *,
+        number: int,
     ) -> Breach | None:
-        """Move inside the committed envelope, where a host steers."""
+        """Move a program inside its committed envelope, where a host steers it."""
         breach = self.check(Event.SETPOINT)
-        if breach is None and self.loop is not None:
+        own = self.loop is not None and (number == 0 or period_us != self.pulses.period_us)
+        if breach is None and own:
             breach = Breach(Refusal.LOOP_OWN, 0)
-        return breach or self._move_to(now_us, sp, amplitude_ua, period_us, at_us)
+        return breach or self._move_to(
+            now_us, sp, amplitude_ua, period_us, at_us, number=number
+        )
 
     def steer(self, now_us: int, sp: int, amplitude_ua: int, period_us: int) -> Breach | None:
-        """Move inside the committed envelope, as the loop on the device wants."""
+        """Move the first program inside its envelope, as the loop on the device wants."""
         if self.state not in STEERED:
             return Breach(Refusal.HELD, self.state)
-        return self._move_to(now_us, sp, amplitude_ua, period_us, 0)
+        return self._move_to(now_us, sp, amplitude_ua, period_us, 0, number=0)
 
     def _move_to(
-        self, now_us: int, sp: int, amplitude_ua: int, period_us: int, at_us: int
+        self,
+        now_us: int,
+        sp: int,
+        amplitude_ua: int,
+        period_us: int,
+        at_us: int,
+        *,
+        number: int,
     ) -> Breach | None:
-        present_ua = self.pulses.target_ua
+        present_ua = self.pulses.outputs[number][0]
         breach = limits.check_setpoint(
-            self.profile, self._committed, present_ua, amplitude_ua, period_us
+            self.profile, self.programs[number], present_ua, amplitude_ua, period_us
         ) or self._check_ahead(now_us, at_us)
-        rises = amplitude_ua > present_ua or period_us < self.pulses.period_us
-        if breach is None and self.state is State.HOLD and rises:
+        held = self.state is State.HOLD and self.rises(number, amplitude_ua, period_us)
+        if breach is None and held:
             breach = Breach(Refusal.HELD, self.state)
         if breach is None:
             self.last_sp = sp
-            self.pulses.setpoint(now_us, amplitude_ua, period_us, at_us)
+            self.pulses.setpoint(now_us, amplitude_ua, period_us, at_us, number)
         return breach
 
     def end_loop(self, now_us: int) -> None:
         """Give up what adapts: the output goes to the committed fallback, and stays there."""
         if self.loop is not None:
             self.loop = None
-            self._ramp(now_us, self._committed.fallback_ua)
+            self._ramp(now_us, 0, self.programs[0].fallback_ua)
 
     def trigger(self, now_us: int, count: int, at_us: int) -> Breach | None:
-        """Deliver a few pulses of the present setpoint."""
-        breach = self.check(Event.TRIGGER)
-        if breach is not None:
-            return breach
-        if self._committed.mode != Mode.TRIGGERED:
+        """Deliver a few periods at the present setpoints, where a state allows it."""
+        if self.programs[0].mode != Mode.TRIGGERED:
             return Breach(Refusal.OUT_OF_RANGE, Parameter.MODE)
         breach = self._check_ahead(now_us, at_us)
         if breach is None:
@@ -439,7 +482,8 @@ class Therapy:
         """End the output: always possible, and anything but RAMP is at once."""
         if mode == StopMode.RAMP and self.state in DELIVERING:
             if self.state is not State.RAMPING_DOWN:
-                self._ramp_down(now_us, self._committed.soft_stop_ms * 1000)
+                longest_ms = max(program.soft_stop_ms for program in self.programs)
+                self._ramp_down(now_us, longest_ms * 1000)
             self._move(Event.STOP_RAMP)
             return
         self._off(now_us)
@@ -476,6 +520,9 @@ class Therapy:
         if self.program_crc == program_crc:
             return None
         return Breach(Refusal.CRC_MISMATCH, self.program_crc)
+
+    def _check_group(self, group: int) -> Breach | None:
+        return None if group == self.group else Breach(Refusal.GROUP, self.group)
 
     def _check_lease(self, lease_ms: int) -> Breach | None:
         nearest_ms = min(max(lease_ms, FALLBACK_AFTER_US // 1000), self.profile.lease_max_ms)

@@ -279,6 +279,12 @@ class Tissue:
                 source[contact] = sign * (share or 1.0 / mask.bit_count())
         self.share(path, source)
 
+    def disconnect(self, path: Path) -> None:
+        """Take a path away, if it was laid: its contacts are no longer joined to the others."""
+        path.disconnect()
+        if self._paths.pop(path, None) is not None and self._paths:
+            self._lay()
+
     def share(self, path: Path, source: dict[int, float]) -> None:
         """Lay a path: each contact's signed share of the current, cathodes -1 in all."""
         self._paths[path] = source

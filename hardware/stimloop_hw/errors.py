@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stimloop_hw.groups import place_name
+
 if TYPE_CHECKING:
     from stimloop_hw.vocabulary import Refusal
 
@@ -51,10 +53,13 @@ class OrderRefused(StimloopError):
         Why, in the device's words.
     detail : int
         The parameter, state or value the refusal is about; see `Refusal`.
+    program : int
+        1 + the place of the program that it is about, 0 for none in particular.
     """
 
-    def __init__(self, order: str, reason: Refusal, detail: int) -> None:
-        super().__init__(f"the device refused {order}: {reason.sentence(detail)}")
+    def __init__(self, order: str, reason: Refusal, detail: int, program: int = 0) -> None:
+        about = f"program {place_name(program - 1)}: " if program else ""
+        super().__init__(f"the device refused {order}: {about}{reason.sentence(detail)}")
         self.order = order
         self.reason = reason
         self.detail = detail

@@ -333,7 +333,10 @@ class Link:
                 return message
             if isinstance(message, Refused):
                 raise OrderRefused(
-                    type(order).__name__, Refusal(message.reason), message.detail
+                    type(order).__name__,
+                    Refusal(message.reason),
+                    message.detail,
+                    message.program,
                 )
         if isinstance(order, Hello):
             raise TimeoutError
@@ -362,8 +365,8 @@ class Link:
             "switch the output off at the device and look at it"
         )
 
-    def start(self, program_crc: int, lease_ms: int) -> int:
-        """Arm and start the committed program.
+    def start(self, program_crc: int, lease_ms: int, group: int = 0) -> int:
+        """Arm and start the committed set's active group.
 
         Returns
         -------
@@ -379,7 +382,7 @@ class Link:
         latest_us = self.t_us + START_LATEST_MS * 1000
         self.request(Arm(program_crc, challenge.nonce), Status, latest_us)
         latest_us = self.t_us + START_LATEST_MS * 1000
-        return self.request(Start(program_crc, lease_ms), Status, latest_us).t_us
+        return self.request(Start(program_crc, lease_ms, group), Status, latest_us).t_us
 
     def start_alone(self, program_crc: int) -> int:
         """Arm and start the committed program to run without a host, until it is stopped.

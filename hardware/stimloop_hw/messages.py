@@ -227,8 +227,9 @@ class GetLimits(Message):
 class Limits(Message):
     """What one channel can do and must never do; Identity.limits_crc is its `crc`.
 
-    `stimloop_hw.ranges` reads `rows`: values that are no single run, and every contact with the
-    bound that holds on it. The other fields are of the whole channel and its smallest contact.
+    `stimloop_hw.ranges` reads `rows`: values that are no single run, every contact with the
+    bound that holds on it, and how many groups and programs there may be. The other fields are
+    of the whole channel and its smallest contact.
     """
 
     channel: U8
@@ -320,6 +321,8 @@ class Status(Message):
 
     Three amplitudes: `setpoint_ua` is programmed, `amplitude_ua` is what a pulse would have
     now, quantised, and `delivered_ua` is what the latest one had, 0 once it is a period old.
+    They are those of the first program of the active group; `others` has them for each further
+    one (see `stimloop_hw.groups.Output`). All counters are of the whole group.
     """
 
     t_us: U64
@@ -327,6 +330,7 @@ class Status(Message):
     faults: U32
     lead: U16
     program_crc: U32
+    group: U8
     last_sp: U32
     setpoint_ua: I32
     amplitude_ua: I32
@@ -346,11 +350,12 @@ class Status(Message):
     stale: U32
     refused: U32
     samples_dropped: U32
+    others: Rest = b""
 
 
 @message(0x20, Peer.HOST)
 class Stage(Message):
-    """Offers a part of a whole program (see `stimloop_hw.program`); gives Staged.
+    """Offers a part of a whole set of programs (see `stimloop_hw.groups`); gives Staged.
 
     Parts come in their order, from 0; anything else forgets what is staged.
     """
@@ -374,19 +379,21 @@ class Staged(Message):
 
 @message(0x22, Peer.HOST, expires=True)
 class Commit(Message):
-    """Makes the staged program the committed one; answered by Committed."""
+    """Makes the staged set the committed one, and one group active; answered by Committed."""
 
     txn: U16
     staged_crc: U32
+    group: U8 = 0
 
 
 @message(0x23, Peer.DEVICE)
 class Committed(Message):
-    """The program is committed."""
+    """The set is committed: its CRC-32, when, and which group is active."""
 
     txn: U16
     program_crc: U32
     applied_us: U64
+    group: U8 = 0
 
 
 @message(0x24, Peer.HOST)
@@ -442,15 +449,16 @@ class Arm(Message):
 
 @message(0x2B, Peer.HOST, expires=True)
 class Start(Message):
-    """Starts therapy under a lease, at zero amplitude; answered by Status."""
+    """Starts the active group under a lease, at zero amplitude; answered by Status."""
 
     program_crc: U32
     lease_ms: U32
+    group: U8 = 0
 
 
 @message(0x2C, Peer.HOST, expires=True)
 class Setpoint(Message):
-    """Moves amplitude and period inside the committed envelope; the latest wins, no answer."""
+    """Moves one program inside its envelope, and its group's period; latest wins, no answer."""
 
     sp: U32
     channel: U8
@@ -624,12 +632,13 @@ class Mark(Message):
 
 @message(0x7F, Peer.DEVICE)
 class Refused(Message):
-    """No, and why."""
+    """No, and why; `program` is 1 + the place of the program that it is about, 0 for none."""
 
     order: U8
     seq: U16
     reason: U8
     detail: U32
+    program: U8 = 0
 
 
 def fields_of(kind: type[Message]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from zlib import crc32
 from stimloop_hw.loop import NO_LOOP, Loop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 ENTRY = struct.Struct("<HBi")
 """One entry on the wire: parameter u16, channel u8, value i32."""
@@ -49,6 +49,7 @@ class Parameter(IntEnum):
     SHARES_4_7 = 19
     SHARES_8_11 = 20
     SHARES_12_15 = 21
+    OFFSET_US = 22
     MAGNET_SWIPE_MS = 30
     MAGNET_AMPLITUDE_UA = 31
     MAGNET_WIDTH_US = 32
@@ -111,6 +112,8 @@ class Program:
         What part of its pole's current each contact carries, percent: a byte for each, lowest
         contact first, the case last. All zero: the contacts of a pole are tied together, and
         the tissue decides.
+    offset_us : int
+        Start of the pulse after that of its group's first program, which has 0, µs.
     magnet_swipe_ms : int
         While a magnet is held to the device its output is zero; one that was held for less than
         this starts a train when it is gone. 0: a magnet does nothing.
@@ -144,6 +147,7 @@ class Program:
     shares_4_7: int = 0
     shares_8_11: int = 0
     shares_12_15: int = 0
+    offset_us: int = 0
     magnet_swipe_ms: int = 0
     magnet_amplitude_ua: int = 0
     magnet_width_us: int = 0
@@ -174,20 +178,13 @@ class Program:
             ENTRY.pack(number, channel, value) for number, value in (*values, *self.loop.values)
         )
 
-    def parts(self) -> Iterator[bytes]:
-        """The `entries` in parts of at most `PART_ENTRIES`."""
-        entries = self.entries()
-        size = PART_ENTRIES * ENTRY.size
-        for first in range(0, len(entries), size):
-            yield entries[first : first + size]
-
     def crc(self, channel: int = 0) -> int:
         """CRC-32 of `entries`: the program's name on the wire."""
         return crc32(self.entries(channel))
 
     @classmethod
-    def parse(cls, entries: bytes) -> Self:
-        """The program of these `entries`.
+    def of(cls, values: Mapping[int, int]) -> Self:
+        """Build the program of these values by their numbers: each `Parameter`, then a loop's.
 
         Raises
         ------
@@ -196,12 +193,6 @@ class Program:
         ValueError
             With a number, if it is no parameter of a program with this loop.
         """
-        values = {number: value for number, _, value in ENTRY.iter_unpack(entries)}
-        of_program = {parameter: values.pop(parameter) for parameter in Parameter}
-        return replace(cls.of(of_program), loop=Loop.of(values))
-
-    @classmethod
-    def of(cls, values: dict[Parameter, int]) -> Self:
-        """Build the program of these values, one for each `Parameter`."""
-        fields: dict[str, Any] = {p.name.lower(): values[p] for p in Parameter}
-        return cls(**fields)
+        left = dict(values)
+        fields: dict[str, Any] = {p.name.lower(): left.pop(p) for p in Parameter}
+        return cls(**fields, loop=Loop.of(left))

@@ -1,4 +1,4 @@
-"""What Limits.rows carries: runs of allowed values, contacts and their bounds, evoked channels.
+"""What Limits.rows carries: runs of values, contacts and their bounds, channels, room.
 
 This is vocabulary, not permission: the device's gate and the host's judge by it, each in its
 own way.
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 _RUN = struct.Struct("<BIHH")
 _CONTACTS = struct.Struct("<BBBIiIB")
 _EVOKED = struct.Struct("<BHBH")
+_ROOM = struct.Struct("<BBB")
 _EVOKED_ROW = 255
-"""First byte of an evoked channel's row; parameters' numbers stay below."""
+_ROOM_ROW = 254
+"""First bytes of such rows; parameters' numbers stay below."""
 
 
 @unique
@@ -95,10 +97,23 @@ class EvokedChannel:
     blank_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many groups a device holds, and how many programs one of them may have."""
+
+    groups: int
+    programs: int
+
+
+ONE = Room(1, 1)
+"""Of a device that tells none."""
+
+
 def pack_rows(
     runs: Mapping[Parameter, tuple[Run, ...]],
     contacts: Iterable[tuple[int, Contact]],
     evoked: Iterable[EvokedChannel] = (),
+    room: Room = ONE,
 ) -> bytes:
     """Rows as the device tells them.
 
@@ -110,6 +125,7 @@ def pack_rows(
         How many like this follow one another on the lead, from contact 0.
     evoked : iterable of EvokedChannel, optional
         In the order of their bits in a stream's mask, behind the other sensing channels.
+    room : Room
     """
     rows = [
         _RUN.pack(parameter, run.low, run.step, (run.high - run.low) // run.step)
@@ -132,12 +148,19 @@ def pack_rows(
         _EVOKED.pack(_EVOKED_ROW, channel.rate_hz, channel.samples, channel.blank_us)
         for channel in evoked
     ]
+    if room != ONE:
+        rows.append(_ROOM.pack(_ROOM_ROW, room.groups, room.programs))
     return b"".join(rows)
 
 
 def unpack_rows(
     rows: bytes,
-) -> tuple[dict[Parameter, tuple[Run, ...]], tuple[Contact, ...], tuple[EvokedChannel, ...]]:
+) -> tuple[
+    dict[Parameter, tuple[Run, ...]],
+    tuple[Contact, ...],
+    tuple[EvokedChannel, ...],
+    Room,
+]:
     """Read `Limits.rows`.
 
     Returns
@@ -147,6 +170,7 @@ def unpack_rows(
         From contact 0 of the lead.
     evoked : tuple of EvokedChannel
         From the first bit behind the other sensing channels.
+    room : Room
 
     Raises
     ------
@@ -156,6 +180,7 @@ def unpack_rows(
     runs: dict[Parameter, tuple[Run, ...]] = {}
     contacts: list[Contact] = []
     evoked: list[EvokedChannel] = []
+    room = ONE
     try:
         while rows:
             if rows[0] == Parameter.CATHODES:
@@ -168,6 +193,9 @@ def unpack_rows(
             elif rows[0] == _EVOKED_ROW:
                 evoked.append(EvokedChannel(*_EVOKED.unpack_from(rows)[1:]))
                 rows = rows[_EVOKED.size :]
+            elif rows[0] == _ROOM_ROW:
+                room = Room(*_ROOM.unpack_from(rows)[1:])
+                rows = rows[_ROOM.size :]
             else:
                 number, low, step, steps = _RUN.unpack_from(rows)
                 parameter = Parameter(number)
@@ -178,7 +206,7 @@ def unpack_rows(
         raise ValueError(
             f"the rows of Limits are not readable ({problem}); match the releases of both ends"
         ) from None
-    return runs, tuple(contacts), tuple(evoked)
+    return runs, tuple(contacts), tuple(evoked), room
 
 
 def runs_of(limits: Limits, parameter: Parameter) -> tuple[Run, ...]:
@@ -211,3 +239,8 @@ def contacts_of(limits: Limits) -> tuple[Contact, ...]:
 def evoked_of(limits: Limits) -> tuple[EvokedChannel, ...]:
     """Channels of a device that listen after pulses."""
     return unpack_rows(limits.rows)[2]
+
+
+def room_of(limits: Limits) -> Room:
+    """How many groups and programs a device has room for."""
+    return unpack_rows(limits.rows)[3]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag, unique
 from typing import TYPE_CHECKING
 
+from stimloop_hw.groups import group_name, place_name
 from stimloop_hw.loop import LoopParameter
 from stimloop_hw.program import Parameter
 
@@ -201,6 +202,11 @@ class Refusal(IntEnum):
     PART = 57  # the part expected next
     PATIENT_LIMIT = 58  # where the clinician's limits for the patient end, µA
     PATIENT_NONE = 59  # 0
+    OVERLAP = 64  # the earliest offset, µs
+    NOT_SHARED = 65  # the parameter's number
+    NO_PROGRAM = 66  # the place in the set
+    GROUP = 67  # the number of the active group
+    LOOP_FIRST = 68  # 0
     MEMORY = 80  # 0
     BATTERY = 81  # the charge left, ‰
 
@@ -325,6 +331,25 @@ _REFUSAL_TEXT: dict[Refusal, Callable[[int], str]] = {
     ),
     Refusal.PATIENT_NONE: lambda _: (
         "the program leaves the amplitude to nobody but its clinician; ask there"
+    ),
+    Refusal.LOOP_FIRST: lambda _: (
+        "only the first program of a group may have a loop of its own; give it that one"
+    ),
+    Refusal.OVERLAP: lambda d: (
+        f"its pulse begins before that of the program ahead has ended; offset it by {d} µs or "
+        "more"
+        if d
+        else "it is the first of its group, whose period begins with it; offset it by 0 µs"
+    ),
+    Refusal.NOT_SHARED: lambda d: (
+        f"its {_parameter_name(d)} is not that of its group; give all programs of it the same"
+    ),
+    Refusal.NO_PROGRAM: lambda d: (
+        f"it has no program {place_name(d)} there; number them from 1 without a gap, in the "
+        "groups that its limits tell"
+    ),
+    Refusal.GROUP: lambda d: (
+        f"group {group_name(d)} is active; commit the set with the other one"
     ),
     Refusal.MEMORY: lambda _: (
         "its memory does not hold what was written, the former program still stands; "

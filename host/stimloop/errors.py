@@ -5,6 +5,7 @@
     StimloopError
      ├─ Refused              a file asks for what must not be (also ValueError)   .violations
      │   └─ PrescriptionError    what the file format or the device does not allow
+     ├─ ReadBackDiffers      the device holds other programs than it was sent
      ├─ CaptureError         no threshold could be captured
      ├─ TherapyEnded         the device ended the therapy by itself         .state, .faults
      └─ RecordError          a session's record cannot be written or read
@@ -75,6 +76,23 @@ class PrescriptionError(Refused):
 
 class RecordError(StimloopError):
     """The record of a session cannot be written, or what is there is no record."""
+
+
+class ReadBackDiffers(StimloopError):
+    """The device holds other programs than it was sent; nothing of it was started.
+
+    Parameters
+    ----------
+    differences : list of str
+        What is different, if that can be told.
+    """
+
+    def __init__(self, differences: list[str]) -> None:
+        what = "; ".join(differences) or "its checksum is another one"
+        super().__init__(
+            f"the device does not hold what it was sent: {what}. Program it again, and do not "
+            "use it if this stays"
+        )
 
 
 class CaptureError(StimloopError):

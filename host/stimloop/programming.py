@@ -1,31 +1,33 @@
-"""Programming a device: stage, compare the read-back, commit."""
+"""Programming a device: stage part by part, compare each read-back, commit."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from zlib import crc32
 
-from stimloop_hw import OrderRefused
-from stimloop_hw.messages import (
-    Commit,
-    Committed,
-    Stage,
-    Staged,
-)
-from stimloop_hw.vocabulary import Refusal
+from stimloop.errors import ReadBackDiffers
+from stimloop_hw.groups import ProgramSet, place_name
+from stimloop_hw.loop import LoopParameter
+from stimloop_hw.messages import Commit, Committed, Staged
+from stimloop_hw.program import ENTRY, Parameter
+from stimloop_hw.staging import stages_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stimloop.prescription import Prescription
     from stimloop_hw import Link
     from stimloop_hw.messages import Limits
     from stimloop_hw.program import Program
 
+_NAMES = {p.value: p.name.lower() for p in (*Parameter, *LoopParameter)}
 COMMIT_LATEST_US = 500_000
 """Commit is void so long after it was decided."""
+TXN = 1
+"""Number of what is staged: a host has one set at a time."""
 
 
 def program_device(link: Link, prescription: Prescription, limits: Limits) -> Program:
-    """Stage the prescription's program, compare the read-back, commit.
+    """Stage the prescription's programs, compare the read-back, commit.
 
     Parameters
     ----------
@@ -43,16 +45,40 @@ def program_device(link: Link, prescription: Prescription, limits: Limits) -> Pr
     PrescriptionError
         If the device's limits do not allow it; nothing was sent then.
     OrderRefused
-        If the device refuses it, or reads back something else.
+        If the device refuses it.
+    ReadBackDiffers
+        If the device holds something else than it was sent; it is not committed then.
     """
     prescription.check(limits)
     program = prescription.program(limits)
-    parts = list(program.parts())
-    told = b""
-    for part, entries in enumerate(parts):
-        staged = link.request(Stage(1, part, len(parts), entries), Staged)
-        told += entries
-        if staged.entries != entries or staged.staged_crc != crc32(told):
-            raise OrderRefused("Stage", Refusal.CRC_MISMATCH, staged.staged_crc)
-    link.request(Commit(1, program.crc()), Committed, link.t_us + COMMIT_LATEST_US)
+    programs = ProgramSet.single(program)
+    for stage in stages_of(programs, TXN):
+        staged = link.request(stage, Staged)
+        if staged.entries != stage.entries:
+            raise ReadBackDiffers(list(differences(stage.entries, staged.entries)))
+    if staged.staged_crc != programs.crc():
+        raise ReadBackDiffers([])
+    committed = link.request(
+        Commit(TXN, programs.crc()), Committed, link.t_us + COMMIT_LATEST_US
+    )
+    if committed.program_crc != programs.crc() or committed.group:
+        raise ReadBackDiffers([])
     return program
+
+
+def differences(sent: bytes, held: bytes) -> Iterator[str]:
+    """Say what a device holds otherwise than it was sent, entry by entry."""
+    found = _values(held)
+    for (number, place), value in _values(sent).items():
+        if found.get((number, place)) != value:
+            name = _NAMES[number]
+            yield (
+                f"{name} of program {place_name(place)} was sent as {value}, is held as "
+                f"{found.get((number, place), 'nothing')}"
+            )
+
+
+def _values(entries: bytes) -> dict[tuple[int, int], int]:
+    whole = len(entries) // ENTRY.size * ENTRY.size
+    rows = ENTRY.iter_unpack(entries[:whole])
+    return {(number, place): value for number, place, value in rows}

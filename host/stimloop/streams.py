@@ -84,6 +84,7 @@ _BY_WIRE = {
     "u64": pa.uint64(),
     "i32": pa.int32(),
     "i64": pa.int64(),
+    "bytes": pa.binary(),
 }
 
 

@@ -11,6 +11,7 @@ from tests.device import ON_OFF
 
 from stimloop_hw.errors import OrderRefused
 from stimloop_hw.framing import PANIC
+from stimloop_hw.groups import ProgramSet
 from stimloop_hw.impedance import CASE_CONTACT, unpack
 from stimloop_hw.link import Link
 from stimloop_hw.loop import CONTROLLERS, EmbeddedController, Loop, LoopParameter
@@ -38,6 +39,7 @@ from stimloop_hw.messages import (
     Status,
 )
 from stimloop_hw.ranges import evoked_of
+from stimloop_hw.staging import stages_of
 from stimloop_hw.vocabulary import Refusal, Role, SensedFlag, State, StopMode
 
 if TYPE_CHECKING:
@@ -49,10 +51,10 @@ MARGIN_MS = 120
 
 
 def commit(link: Link, program: Program) -> None:
-    parts = list(program.parts())
-    for part, entries in enumerate(parts):
-        staged = link.request(Stage(1, part, len(parts), entries), Staged)
-        assert staged.entries == entries
+    stages = stages_of(ProgramSet.single(program), 1)
+    for stage in stages:
+        staged = link.request(stage, Staged)
+        assert staged.entries == stage.entries
     assert staged.staged_crc == program.crc()
     committed = link.request(Commit(1, staged.staged_crc), Committed, link.t_us + 1_000_000)
     assert committed.program_crc == program.crc()

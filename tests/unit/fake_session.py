@@ -103,6 +103,7 @@ def status(t_us: int, pulses: int, amplitude_ua: int) -> Status:
         state=4,
         faults=0,
         program_crc=7,
+        group=0,
         last_sp=0,
         setpoint_ua=amplitude_ua,
         amplitude_ua=amplitude_ua,

@@ -31,6 +31,7 @@ from stimloop_dsp import (
 )
 from stimloop_dsp.percept import PerceptConfig, PerceptController
 from stimloop_dsp.rcs import DetectorConfig, FftConfig, PowerBand
+from stimloop_hw.groups import ProgramSet
 from stimloop_hw.loop import (
     CONTROLLERS,
     DECIDED_BY,
@@ -58,6 +59,7 @@ from stimloop_hw.messages import (
     StreamConfig,
 )
 from stimloop_hw.program import ENTRY, Mode, Parameter, Program
+from stimloop_hw.staging import stages_of
 from stimloop_hw.vocabulary import (
     Bound,
     EventCode,
@@ -74,6 +76,7 @@ from stimloop_sim.firmware import Firmware
 from stimloop_sim.loop_limits import Sensing, check_loop
 from stimloop_sim.patient import DbsPatient
 from stimloop_sim.sensing import FrontEnd
+from stimloop_sim.staging import LARGEST
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -346,9 +349,9 @@ def test_every_loop_that_the_device_allows_can_run_and_its_output_stays_in_the_p
             return
         rng = np.random.default_rng(seed)
         therapy = Hand.linked().firmware.therapy
-        therapy.commit(program)
+        therapy.commit(ProgramSet.single(program), 0)
         therapy.arm(0, program.crc())
-        therapy.start(0, program.crc(), 2000)
+        therapy.start(0, program.crc(), 2000, 0)
         adaptive = Adaptive(program, SENSING, DBS.amplitude_ua)
         for k in range(60):
             samples = rng.normal(0, 20_000, 5).astype("<i4").tobytes()
@@ -423,14 +426,15 @@ def test_pulses_on_trigger_and_more_than_25_milliamperes_have_no_such_loop() -> 
 
 def test_a_loop_is_staged_in_parts_read_back_kept_and_part_of_the_programs_name() -> None:
     hand = Hand.linked()
-    parts = list(ADAPTIVE.parts())
-    assert len(parts) == 2
-    for part, entries in enumerate(parts):
-        staged = hand.ask(Stage(9, part, 2, entries), Staged)
-        assert (staged.txn, staged.part, staged.entries) == (9, part, entries)
+    stages = stages_of(ProgramSet.single(ADAPTIVE), 9)
+    assert len(stages) == 2
+    for part, stage in enumerate(stages):
+        staged = hand.ask(stage, Staged)
+        assert (staged.txn, staged.part, staged.entries) == (9, part, stage.entries)
     assert staged.staged_crc == ADAPTIVE.crc() != replace(ADAPTIVE, loop=PROGRAM.loop).crc()
     hand.configure(ADAPTIVE)
-    assert Program.parse(hand.firmware.therapy.store.payload) == ADAPTIVE
+    kept = ProgramSet.parse(hand.firmware.therapy.store.payload[1:])
+    assert kept == ProgramSet.single(ADAPTIVE)
 
 
 @pytest.mark.parametrize(
@@ -447,7 +451,7 @@ def test_parts_out_of_order_are_refused_and_forgotten(
     stages: list[tuple[int, int, int]],
 ) -> None:
     hand = Hand.linked()
-    first, second = ADAPTIVE.parts()
+    first, second = (stage.entries for stage in stages_of(ProgramSet.single(ADAPTIVE), 1))
     *before, last = stages
     for stage in before:
         hand.ask(Stage(*stage, first), Staged)
@@ -460,9 +464,11 @@ def test_parts_out_of_order_are_refused_and_forgotten(
 def test_a_program_longer_than_any_memory_is_refused() -> None:
     hand = Hand.linked()
     entries = ADAPTIVE.entries()[: 30 * ENTRY.size]
-    for part in range(2):
-        hand.ask(Stage(1, part, 9, entries), Staged)
-    assert hand.ask(Stage(1, 2, 9, entries), Refused).reason == Refusal.MALFORMED
+    fitting = LARGEST // len(entries)
+    for part in range(fitting):
+        hand.ask(Stage(1, part, 255, entries), Staged)
+    refused = hand.ask(Stage(1, fitting, 255, entries), Refused)
+    assert refused.reason == Refusal.MALFORMED
 
 
 @pytest.mark.parametrize(
@@ -597,7 +603,7 @@ def test_after_a_reset_nothing_runs_alone() -> None:
     front_end.reset()
     again = Firmware(DBS, front_end, board=hand.firmware._board)
     assert again.therapy.state is State.CONFIGURED
-    assert again.therapy.program == CONTINUOUS
+    assert again.therapy.programs == (CONTINUOUS,)
     again.advance(1000)
     assert again.therapy.pulses.pulses == 0
 

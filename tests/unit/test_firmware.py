@@ -320,7 +320,9 @@ def test_every_parameter_of_a_program_is_needed() -> None:
     [
         (b"\1", Refusal.MALFORMED),
         (ENTRY.pack(99, 0, 1), Refusal.UNKNOWN),
-        (ENTRY.pack(1, 1, 1), Refusal.UNKNOWN),
+        (ENTRY.pack(1, 0, 1), Refusal.MISSING),
+        (ENTRY.pack(1, 1, 1), Refusal.NO_PROGRAM),
+        (ENTRY.pack(1, 16, 1), Refusal.NO_PROGRAM),
         (b"", Refusal.MISSING),
     ],
 )
@@ -679,9 +681,9 @@ class WhateverArrives(RuleBasedStateMachine):
         new = train.pulses - self.seen
         self.seen = train.pulses
         fresh = train.recent()[-new:] if new else []
-        program = self.hand.firmware.therapy.program
+        programs = self.hand.firmware.therapy.programs
         for _, ua in fresh:
-            assert program is not None
+            (program,) = programs
             assert 0 < ua <= program.amplitude_max_ua <= DBS.amplitude_ua[-1].high
             assert ua * program.width_us <= DBS.contacts[0].charge_max_nc * 1000
 
@@ -707,8 +709,8 @@ class WhateverArrives(RuleBasedStateMachine):
 
     @invariant()
     def the_amplitude_is_inside_the_committed_program(self) -> None:
-        program = self.hand.firmware.therapy.program
-        ceiling_ua = program.amplitude_max_ua if program else 0
+        programs = self.hand.firmware.therapy.programs
+        ceiling_ua = programs[0].amplitude_max_ua if programs else 0
         assert 0 <= self.hand.amplitude_ua <= ceiling_ua
         assert 0 <= self.hand.firmware.therapy.pulses.target_ua <= ceiling_ua
 

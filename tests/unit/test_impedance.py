@@ -304,7 +304,7 @@ def test_the_path_of_a_program_is_that_of_its_contacts() -> None:
     hand.begin(program)
     hand.setpoint(1000)
     hand.keep_alive_ms(200)
-    assert hand.firmware.therapy.pulses.path.load_ohm == pytest.approx(900 / 2 + 100)
+    assert hand.firmware.therapy.pulses.paths[0].load_ohm == pytest.approx(900 / 2 + 100)
 
 
 def test_a_programs_shares_are_those_of_its_path() -> None:
@@ -316,7 +316,7 @@ def test_a_programs_shares_are_those_of_its_path() -> None:
     firmware = hand.firmware
     segment_ohm = firmware.tissue.cells[1].series_ohm
     expected_ohm = 0.5 * segment_ohm + firmware.tissue.cells[firmware.tissue.case].series_ohm
-    assert firmware.therapy.pulses.path.load_ohm == pytest.approx(expected_ohm)
+    assert firmware.therapy.pulses.paths[0].load_ohm == pytest.approx(expected_ohm)
     assert firmware.therapy.pulses.delivered_ua == 1000
 
 

@@ -508,7 +508,7 @@ def test_after_a_flipped_bit_its_clear_and_a_reset_the_former_program_is_taken_u
     hand.advance_ms(100)
     hand.until_ms(2300)
     assert (hand.implant.boot, hand.state) == (3, State.CONFIGURED)
-    assert hand.firmware.therapy.program == replace(PROGRAM, width_us=90)
+    assert hand.firmware.therapy.programs == (replace(PROGRAM, width_us=90),)
 
 
 def test_a_check_that_fails_while_it_is_broken_and_passes_once_it_is_repaired() -> None:

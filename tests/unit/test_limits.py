@@ -538,7 +538,7 @@ def test_a_program_with_one_parameter_changed_at_will_is_refused_or_within_the_l
     assert 0 <= program.amplitude_min_ua <= program.amplitude_max_ua
     assert program.amplitude_max_ua <= profile.amplitude_ua[-1].high
     assert 0 < program.slew_ua_s <= profile.slew_max_ua_s
-    assert program.period_max_us >= program.period_min_us >= limits.shortest_period_us(program)
+    assert program.period_max_us >= program.period_min_us >= limits.pulse_us(program)
     for number, percent in limits.loads_percent(program).items():
         charge_nc = Fraction(program.amplitude_max_ua * percent * program.width_us, 100_000)
         assert charge_nc <= profile.contacts[number].charge_max_nc

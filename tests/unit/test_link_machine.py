@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.peer import ADAPTIVE, DBS, PROGRAM, Silence
-from tests.strategies import programs
+from tests.strategies import sets
 from tests.unit.test_limits import MAGNETIC
 
 from stimloop_hw.errors import LinkLost, OrderRefused, WrongKey, WrongPeer
 from stimloop_hw.framing import PANIC, Flag, encode
+from stimloop_hw.groups import PROGRAMS, ProgramSet
 from stimloop_hw.link import Link
 from stimloop_hw.messages import (
     ClearFault,
@@ -28,11 +30,11 @@ from stimloop_hw.messages import (
     Heartbeat,
     Hold,
     Setpoint,
-    Stage,
     Staged,
     Status,
     Stop,
 )
+from stimloop_hw.staging import stages_of
 from stimloop_hw.vocabulary import Fault, ResetCause, State
 from stimloop_sim.bench import Bench
 from stimloop_sim.cable import Cable
@@ -45,7 +47,6 @@ from stimloop_sim.tissue import Tissue, TissueModel
 from stimloop_sim.watchdog import GROUND_US, RESET_US
 
 if TYPE_CHECKING:
-    from stimloop_hw.program import Program
     from stimloop_sim.board import Board
 
 LONG = "STIMLOOP_LONG" in os.environ
@@ -112,13 +113,14 @@ class UnderFaults(RuleBasedStateMachine):
         self.kinds = {entry.kind for entry in scenario.entries}
         self.number = 0
         self.watched = self.bench.firmware
-        self.seen = 0
         self.latched = 0
         self.named: set[int] = set()
-        self.program: Program = self.usual
+        self.looked_us = 0
+        usual = ProgramSet.single(self.usual)
+        self.group, self.programs = 0, usual.groups[0]
         self.asked_alone = False
         if running:
-            self.starts_program(self.usual)
+            self.starts_group(usual, 0)
             self.time_passes(5, alive=True)
 
     # What the host does ---------------------------------------------
@@ -132,40 +134,44 @@ class UnderFaults(RuleBasedStateMachine):
     @precondition(lambda self: self.bench.firmware.therapy.state not in DELIVERING)
     @rule(data=st.data(), alone=st.booleans())
     def starts(self, data: st.DataObject, *, alone: bool) -> None:
-        usual = st.sampled_from([self.usual, ADAPTIVE])
-        program = data.draw(usual | programs(self.profile))
-        self.starts_program(program, alone=alone)
+        usual = st.sampled_from([self.usual, ADAPTIVE]).map(ProgramSet.single)
+        programs = data.draw(usual | sets(self.profile))
+        group = data.draw(st.integers(0, 3))
+        self.starts_group(programs, group if programs.groups[group] else 0, alone=alone)
 
-    def starts_program(self, program: Program, *, alone: bool = False) -> None:
+    def starts_group(self, programs: ProgramSet, group: int, *, alone: bool = False) -> None:
         def whole() -> None:
             self.link.hello()
-            parts = list(program.parts())
-            for part, entries in enumerate(parts):
-                self.link.request(Stage(1, part, len(parts), entries), Staged)
-            order = Commit(1, program.crc())
-            self.link.request(order, Committed, self.link.t_us + 400_000)
-            self.program = program
+            for stage in stages_of(programs, 1):
+                staged = self.link.request(stage, Staged)
+            assert staged.staged_crc == programs.crc()
+            order = Commit(1, programs.crc(), group)
+            committed = self.link.request(order, Committed, self.link.t_us + 400_000)
+            assert (committed.program_crc, committed.group) == (programs.crc(), group)
+            self.group, self.programs = group, programs.groups[group]
             self.asked_alone |= alone
             if alone:
-                self.link.start_alone(program.crc())
-            else:
-                self.link.start(program.crc(), LEASE_MS)
-                self.steers(100)
+                self.link.start_alone(programs.crc())
+                return
+            self.link.start(programs.crc(), LEASE_MS, group)
+            for number in range(len(self.programs)):
+                self.steers(100, number)
 
         self.attempt(whole)
 
-    @rule(share=st.integers(0, 110), blocks=st.integers(0, 10))
-    def leads(self, share: int, blocks: int) -> None:
-        self.steers(share)
+    @rule(share=st.integers(0, 110), number=st.integers(0, 3), blocks=st.integers(0, 10))
+    def leads(self, share: int, number: int, blocks: int) -> None:
+        self.steers(share, number % len(self.programs))
         self.time_passes(blocks, alive=True)
 
-    def steers(self, share: int) -> None:
+    def steers(self, share: int, number: int) -> None:
         self.number += 1
-        p = self.program
+        p = self.programs[number]
         step_ua = self.profile.amplitude_ua[0].step
         highest_ua = max(p.slew_ua_s // 10, step_ua)
         amplitude_ua = min(p.amplitude_max_ua * share // 100, highest_ua) // step_ua * step_ua
-        order = Setpoint(self.number, 0, amplitude_ua, p.period_max_us, 0)
+        place = PROGRAMS * self.group + number
+        order = Setpoint(self.number, place, amplitude_ua, p.period_max_us, 0)
         self.attempt(self.link.send, order, self.link.t_us + 100_000)
         self.attempt(self.link.send, Heartbeat(LEASE_MS, 0, 0))
 
@@ -204,8 +210,7 @@ class UnderFaults(RuleBasedStateMachine):
     ) -> None:
         self.bench.magnet(present=True)
         firmware = self.bench.firmware
-        program = firmware.therapy.program
-        heeded = program is not None and program.magnet_swipe_ms > 0
+        heeded = any(program.magnet_swipe_ms for program in firmware.therapy.programs)
         if heeded and self.bench.implant.runs and not {"magnet", "output_stuck"} & self.kinds:
             before = self.pulses_of(firmware)
             self.bench.advance(5 * blocks)
@@ -291,7 +296,7 @@ class UnderFaults(RuleBasedStateMachine):
     def nothing_runs_alone_that_was_not_asked_to(self) -> None:
         alone = self.bench.firmware.therapy.state in (State.ALONE, State.ARMED_ALONE)
         assert self.asked_alone or not alone
-        assert not alone or self.program.loop
+        assert not alone or self.programs[0].loop
 
     def pulses_of(self, firmware: Firmware) -> int:
         return firmware.therapy.pulses.pulses
@@ -300,15 +305,22 @@ class UnderFaults(RuleBasedStateMachine):
         """No pulse was above the program that is committed, or above the device's limits."""
         firmware = self.bench.firmware
         if firmware is not self.watched:
-            self.watched, self.seen = firmware, 0
-        train = firmware.therapy.pulses
+            self.watched, self.looked_us = firmware, 0
+        train, programs = firmware.therapy.pulses, firmware.therapy.programs
+        since_us, self.looked_us = self.looked_us, firmware.now_us
         charge_max_nc = min(contact.charge_max_nc for contact in self.profile.contacts)
-        new, self.seen = train.pulses - self.seen, train.pulses
-        for _, ua in train.recent()[-new:] if new else []:
-            assert 0 < ua <= self.profile.amplitude_ua[-1].high, (
-                "bound: the device's largest amplitude"
-            )
-            assert ua * train.width_us <= charge_max_nc * 1000, "bound: charge per phase"
+        fresh = []
+        for number, program in enumerate(programs):
+            new = [(t, ua) for t, ua in train.recent(number) if t >= since_us]
+            fresh += [(t, t + program.width_us) for t, _ in new]
+            highest_ua = max(program.amplitude_max_ua, program.magnet_amplitude_ua)
+            for _, ua in new:
+                assert 0 < ua <= highest_ua, "bound: the program's amplitude"
+                own = ua * program.width_us <= charge_max_nc * 1000
+                extra = 0 < ua * program.magnet_width_us <= charge_max_nc * 1000
+                assert own or extra, "bound: charge per phase"
+        for (_, end_us), (begin_us, _) in pairwise(sorted(fresh)):
+            assert end_us <= begin_us, "bound: one pulse at a time"
 
     @invariant()
     def no_pulse_is_above_a_limit_and_none_leaves_charge(self) -> None:
@@ -316,10 +328,12 @@ class UnderFaults(RuleBasedStateMachine):
         therapy = self.bench.firmware.therapy
         assert therapy.pulses.net_fc == 0
         assert not therapy.pulses.breached
-        if therapy.program is not None and "output_stuck" not in self.kinds:
-            program = therapy.program
-            highest_ua = max(program.amplitude_max_ua, program.magnet_amplitude_ua)
-            assert therapy.pulses.amplitude_ua <= highest_ua
+        if "output_stuck" not in self.kinds:
+            for program, output in zip(
+                therapy.programs, therapy.pulses.outputs, strict=bool(therapy.programs)
+            ):
+                highest_ua = max(program.amplitude_max_ua, program.magnet_amplitude_ua)
+                assert output[1] <= highest_ua
 
     @invariant()
     def a_fault_is_left_by_a_clear_that_names_it_and_by_no_reset(self) -> None:

@@ -12,6 +12,7 @@ from tests.peer import Hand, power_on
 from tests.unit.test_limits import MAGNETIC
 from tests.waveform import PLENTY_MV
 
+from stimloop_hw.groups import ProgramSet
 from stimloop_hw.messages import Event
 from stimloop_hw.program import Mode, Program
 from stimloop_hw.vocabulary import EventCode, Fault, ResetCause, State, StopMode
@@ -154,7 +155,7 @@ def test_where_no_therapy_runs_a_swipe_starts_nothing(state: State) -> None:
     else:
         hand.stop()
     if state in {State.CONFIGURED, State.ARMED}:
-        assert therapy.commit(SHORT) is None
+        assert therapy.commit(ProgramSet.single(SHORT), 0) is None
     if state is State.ARMED:
         assert therapy.arm(now_us, therapy.program_crc) is None
     assert therapy.state is state
@@ -219,9 +220,14 @@ def test_a_magnet_comes_on_schedule() -> None:
 def stage(duty_permille: int, train_max_ms: int, program: Program = SHORT) -> PulseTrain:
     output = replace(VNS, compliance_mv=PLENTY_MV).output
     tissue = Tissue(TissueModel.named("default"), output)
-    pulses = PulseTrain(VNS.amplitude_ua, tissue.path(), duty_permille, train_max_ms)
+    pulses = PulseTrain(
+        VNS.amplitude_ua,
+        tissue.path(),
+        duty_permille=duty_permille,
+        train_max_ms=train_max_ms,
+    )
     pulses.configure(program)
-    tissue.connect(pulses.path, program.cathodes, program.anodes, program.shares_percent)
+    tissue.connect(pulses.paths[0], program.cathodes, program.anodes, program.shares_percent)
     pulses.start(0, True)
     return pulses
 

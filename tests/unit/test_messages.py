@@ -194,7 +194,7 @@ def test_the_tables_crc_names_its_canonical_text() -> None:
     assert len(lines) == len(MESSAGES)
     assert lines == sorted(lines)
     assert "10 Stop HOST STRANGER mode:u8" in lines
-    assert "2B Start HOST CONTROLLER EXPIRES program_crc:u32 lease_ms:u32" in lines
+    assert "2B Start HOST CONTROLLER EXPIRES program_crc:u32 lease_ms:u32 group:u8" in lines
 
 
 def test_a_changed_field_changes_the_tables_crc(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,9 +11,7 @@ from tests.peer import DBS
 from tests.waveform import output_stage
 
 from stimloop_hw.program import CASE, Mode, Program
-
-if TYPE_CHECKING:
-    from stimloop_sim._pulses import PulseTrain
+from stimloop_sim._pulses import PulseTrain
 
 STEP_UA = 100
 WIDTH_US = 60
@@ -69,7 +66,9 @@ def begun(
     program: Program = PROGRAM,
 ) -> PulseTrain:
     pulses = output_stage(
-        DBS, replace(program, recharge_ratio=ratio, slew_ua_s=slew_ua_s), DBS.compliance_mv
+        DBS,
+        replace(program, recharge_ratio=ratio, slew_ua_s=slew_ua_s),
+        compliance_mv=DBS.compliance_mv,
     )
     pulses.start(0, train)
     return pulses
@@ -277,3 +276,33 @@ def test_a_ramp_forgets_the_setpoint_that_was_to_come() -> None:
     pulses.ramp(now_us, 0, SLEW_UA_S, last=True)
     pulses.advance(now_us, SAMPLE_US, 100)
     assert (pulses.amplitude_ua, pulses.target_ua) == (0, 0)
+
+
+def test_there_is_no_program_beyond_the_group_and_no_group_beyond_the_paths() -> None:
+    pulses = begun()
+    for number in (-1, 1):
+        with pytest.raises(IndexError, match="no program"):
+            pulses.setpoint(0, 100, 10_000, 0, number)
+        with pytest.raises(IndexError, match="no program"):
+            pulses.ramp(0, 0, 1000, last=False, program=number)
+    with pytest.raises(ValueError, match="1 to 1 are possible"):
+        pulses.configure(PROGRAM, PROGRAM)
+    with pytest.raises(ValueError, match="1 to 1 are possible"):
+        pulses.configure()
+    runs = DBS.amplitude_ua
+    for paths in ((), pulses.paths * 5):
+        with pytest.raises(ValueError, match="1 to 4, one for each"):
+            PulseTrain(runs, *paths)
+    with pytest.raises(TypeError, match="no path"):
+        PulseTrain(runs, "a path")  # type: ignore[arg-type]
+
+
+def test_an_output_stage_without_programs_has_no_pulse() -> None:
+    stage = PulseTrain(DBS.amplitude_ua, *begun().paths)
+    assert (stage.outputs, stage.amplitude_ua, stage.target_ua, stage.delivered_ua) == (
+        *([], 0, 0, 0),
+    )
+    assert (stage.width_us, stage.resting, stage.pulse_us) == (0, False, 0)
+    stage.start(0, train=True)
+    assert not stage.advance(0, SAMPLE_US, 10).any()
+    assert stage.pulses == 0

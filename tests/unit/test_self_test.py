@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tests.peer import DBS, PROGRAM, Hand, Silence
 
+from stimloop_hw.groups import ProgramSet
 from stimloop_hw.messages import ArmRequest, Event, Refused, Stage
 from stimloop_hw.program import Parameter
 from stimloop_hw.vocabulary import EventCode, Fault, Refusal, SelfTest, State
@@ -127,15 +128,16 @@ def test_a_profile_that_cannot_be_true_is_found(change: Callable[[Profile], Prof
     assert failure_of(Board(), change(DBS)) is SelfTest.PROFILE
 
 
-@pytest.mark.parametrize("what", ["pulses", "amplitude_ua", "net_fc"])
+@pytest.mark.parametrize("what", ["pulses", "outputs", "net_fc"])
 def test_an_output_stage_that_is_not_off_is_found(what: str) -> None:
     firmware = started(Board())
 
     class Busy:
-        pulses = amplitude_ua = net_fc = 0
+        pulses = net_fc = 0
+        outputs = ((0, 0, 0), (0, 0, 0))
 
     stage = Busy()
-    setattr(stage, what, 1)
+    setattr(stage, what, ((0, 0, 0), (0, 100, 0)) if what == "outputs" else 1)
     firmware.therapy.pulses = stage  # type: ignore[assignment]
     found = self_test.find_failure(Board(), firmware.therapy, firmware.front_end)
     assert found is SelfTest.OUTPUT
@@ -177,7 +179,7 @@ def test_a_committed_program_outlasts_a_reset_and_still_needs_arm_and_start() ->
     refused = again.setpoint(1000)
     assert refused is not None
     assert refused.reason == Refusal.WRONG_STATE
-    assert again.firmware.therapy.program == PROGRAM
+    assert again.firmware.therapy.programs == (PROGRAM,)
     assert again.firmware.therapy.program_crc == PROGRAM.crc()
 
 
@@ -189,11 +191,11 @@ def test_a_torn_or_damaged_bank_is_told_and_the_former_program_taken_up() -> Non
     hand.firmware.therapy.store.flip(100)
     firmware = started(board)
     assert (EventCode.BANKS_BAD, 0b10) in events(firmware)
-    assert firmware.therapy.program == PROGRAM
+    assert firmware.therapy.programs == (PROGRAM,)
     board.cells[20] ^= 1
     firmware = started(board)
     assert events(firmware)[-1] == (EventCode.BANKS_BAD, 0b11)
-    assert (firmware.therapy.state, firmware.therapy.program) == (State.IDLE, None)
+    assert (firmware.therapy.state, firmware.therapy.programs) == (State.IDLE, ())
 
 
 def test_a_stored_program_that_is_not_allowed_any_more_is_not_taken_up() -> None:
@@ -211,11 +213,11 @@ def test_a_program_that_memory_does_not_take_is_refused_and_the_former_one_stand
     hand.configure()
     program = replace(PROGRAM, width_us=90)
     with patch.object(Store, "write", lambda *_: False):
-        breach = hand.firmware.therapy.commit(program)
+        breach = hand.firmware.therapy.commit(ProgramSet.single(program), 0)
     assert breach is not None
     assert breach.reason is Refusal.MEMORY
     assert hand.state is State.CONFIGURED
-    assert hand.firmware.therapy.program == PROGRAM
+    assert hand.firmware.therapy.programs == (PROGRAM,)
 
 
 def test_events_that_nobody_acknowledged_are_told_again_after_a_reset() -> None:
@@ -231,7 +233,7 @@ def test_events_that_nobody_acknowledged_are_told_again_after_a_reset() -> None:
 
 
 def test_a_parsed_program_is_the_one_that_was_written() -> None:
-    assert type(PROGRAM).parse(PROGRAM.entries()) == PROGRAM
+    assert ProgramSet.parse(PROGRAM.entries()) == ProgramSet.single(PROGRAM)
     with pytest.raises(KeyError):
-        type(PROGRAM).parse(PROGRAM.entries()[:-7])
+        ProgramSet.parse(PROGRAM.entries()[:-7])
     assert len(PROGRAM.entries()) == 7 * len(Parameter)

@@ -11,11 +11,11 @@ import pytest
 from tests.device import LIMITS
 
 from stimloop import prescription as prescriptions
-from stimloop.errors import CaptureError, TherapyEnded
+from stimloop.errors import CaptureError, ReadBackDiffers, TherapyEnded
 from stimloop.programming import program_device
 from stimloop.session import Session
 from stimloop_dsp import Quality
-from stimloop_hw import Block, OrderRefused
+from stimloop_hw import Block
 from stimloop_hw.messages import (
     Commit,
     Committed,
@@ -56,6 +56,7 @@ STATUS = Status(
     state=State.STIMULATING,
     faults=0,
     program_crc=0,
+    group=0,
     last_sp=0,
     setpoint_ua=0,
     amplitude_ua=0,
@@ -330,6 +331,13 @@ def test_a_program_is_committed_only_if_its_read_back_is_the_same() -> None:
     assert _programmed(prescription, program, good).committed
     other = replace(program, cathodes=4)
     link = ReadBack(Staged(1, 0, 1, program.crc(), other.entries()))
-    with pytest.raises(OrderRefused):
+    with pytest.raises(
+        ReadBackDiffers, match="cathodes of program A1 was sent as 2, is held as 4"
+    ):
         program_device(link, prescription, LIMITS)  # type: ignore[arg-type]
     assert not link.committed
+    for held, crc in ((program.entries()[:-7], program.crc()), (program.entries(), 1)):
+        link = ReadBack(Staged(1, 0, 1, crc, held))
+        with pytest.raises(ReadBackDiffers, match=r"held as nothing|checksum"):
+            program_device(link, prescription, LIMITS)  # type: ignore[arg-type]
+        assert not link.committed

@@ -69,10 +69,12 @@ def state_of(firmware: Firmware) -> tuple[object, ...]:
         therapy.program_crc,
         therapy.last_sp,
         therapy._lease_until_us,
-        firmware._orders._staged,
+        firmware._orders._staging.whole,
+        list(firmware._orders._staging._parts),
+        therapy.group,
         firmware._orders._challenge,
         front_end.streaming,
-        (pulses.target_ua, pulses.amplitude_ua, pulses.pulses, pulses.period_us),
+        (pulses.outputs, pulses.pulses, pulses.period_us),
     )
 
 
@@ -525,7 +527,7 @@ def test_the_dictionary_is_the_table_and_needs_no_session() -> None:
         "sender": "HOST",
         "role": "CONTROLLER",
         "expires": True,
-        "fields": {"program_crc": "u32", "lease_ms": "u32"},
+        "fields": {"program_crc": "u32", "lease_ms": "u32", "group": "u8"},
     }
     assert found["enums"]["State"]["FAULT"] == State.FAULT
     assert hand.ask(GetDict(total + 5, 200), DictChunk).data == b""

@@ -6,11 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stimloop_sim.store import BANK_SIZE, BANKS, LARGEST, Store, erased
+from stimloop_sim.store import BANKS, FRAME, Store
+from stimloop_sim.store import erased as fresh
+
+BANK_SIZE = 512
+"""Small banks, so that power may fail at every byte."""
+LARGEST = BANK_SIZE - FRAME
 
 OLD, NEW = b"the former program", b"the program that follows it"
 WRITE_STEPS = BANK_SIZE + len(NEW) + 10
 """Cells that a write of NEW touches: a bank erased, then its record."""
+
+
+def erased() -> bytearray:
+    return fresh(BANK_SIZE)
 
 
 class PowerLostError(Exception):

@@ -285,7 +285,7 @@ def test_no_program_is_exchanged_under_way(state: State) -> None:
     assert hand.ask(Commit(2, staged.staged_crc), Refused).reason == Refusal.WRONG_STATE
     status = hand.firmware.status()
     assert (status.state, status.program_crc) == (state, PROGRAM.crc())
-    assert hand.firmware.therapy.program == PROGRAM
+    assert hand.firmware.therapy.programs == (PROGRAM,)
 
 
 @pytest.mark.parametrize("order", ["heartbeat", "setpoint", "trigger", "start", "arm"])
@@ -417,7 +417,7 @@ def test_an_output_stage_that_fails_is_shut_off_for_good_and_tells(
 
 STAGE_OF_OUTPUT = (
     *("pulses", "programmed_pc", "delivered_pc", "net_fc", "i2t_ua2_us", "breached"),
-    *("acting", "path", "target_ua", "period_us", "width_us", "amplitude_ua", "delivered_ua"),
+    *("acting", "paths", "outputs", "period_us", "width_us", "amplitude_ua", "target_ua"),
     *("advance", "stop"),
 )
 

@@ -275,8 +275,8 @@ def test_what_comes_before_therapy_is_no_outcome() -> None:
 
 def status(t_us: int, delivered_nc: int, i2t: int) -> Status:
     """A Status that says so much."""
-    values = dict.fromkeys(Status.__dataclass_fields__, 0)
-    values |= {"t_us": t_us, "delivered_nc": delivered_nc, "i2t_ua2_us": i2t}
+    values: dict[str, Any] = dict.fromkeys(Status.__dataclass_fields__, 0)
+    values |= {"t_us": t_us, "delivered_nc": delivered_nc, "i2t_ua2_us": i2t, "others": b""}
     return Status(**values)
 
 

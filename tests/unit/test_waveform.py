@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.peer import PROGRAM
-from tests.strategies import programs, values_of
+from tests.strategies import groups, programs, values_of
 from tests.waveform import Change, Phase, net_fc, output_stage, phases, train
 
 from stimloop_hw.program import PASSIVE, Mode, Program
 from stimloop_sim._pulses import PulseTrain
-from stimloop_sim.limits import check_program
+from stimloop_sim.limits import check_program, pulse_us
 from stimloop_sim.profile import Profile, names
 from stimloop_sim.tissue import Tissue, TissueModel
 
@@ -191,33 +191,41 @@ def test_down_has_a_rate_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", names())
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_the_fast_path_delivers_what_the_plain_one_says(name: str, data: st.DataObject) -> None:
     profile = Profile.named(name)
-    program = replace(data.draw(programs(profile)), mode=Mode.TRAIN)
-    pulses = output_stage(profile, program)
+    programs = [replace(p, mode=Mode.TRAIN) for p in data.draw(groups(profile))]
+    pulses = output_stage(profile, *programs)
     pulses.start(0, train=True)
-    allowed_us = [us for us in (program.period_min_us, program.period_max_us) if us]
+    allowed_us = [programs[0].period_min_us, programs[0].period_max_us]
     changes: list[Change] = []
     now_us = 0
     for _ in range(data.draw(st.integers(1, 6))):
-        ua = data.draw(values_of(profile.amplitude_ua, program.amplitude_max_ua))
+        number = data.draw(st.integers(0, len(programs) - 1))
+        ua = data.draw(values_of(profile.amplitude_ua, programs[number].amplitude_max_ua))
         period_us = data.draw(st.sampled_from(allowed_us))
         ahead_us = data.draw(st.just(0) | st.integers(1, 900_000))
-        pulses.setpoint(now_us, ua, period_us, now_us + ahead_us if ahead_us else 0)
-        changes = [c for c in changes if c.t_us <= now_us]
-        changes.append(Change(now_us + ahead_us, ua, period_us))
+        pulses.setpoint(now_us, ua, period_us, now_us + ahead_us if ahead_us else 0, number)
+        changes = [c for c in changes if c.t_us <= now_us or c.program != number]
+        changes.append(Change(now_us + ahead_us, ua, period_us, number))
+        changes.sort(key=lambda change: change.t_us)
         samples = data.draw(st.integers(1, 600))
         pulses.advance(now_us, SAMPLE_US, samples)
         now_us += samples * SAMPLE_US
-    expected = train(program, profile.amplitude_ua, changes, now_us)
-    assert pulses.recent() == expected[-4096:]
-    assert pulses.net_fc == sum(
-        sum(net_fc(phases(program, ua)).values())
-        for _, ua in expected
-        if program.recharge_ratio != PASSIVE
-    )
+    expected = train(programs, profile.amplitude_ua, changes, now_us)
+    kept = expected[-4096:]
+    assert pulses.recent() == [(t_us, ua) for t_us, _, ua in kept]
+    for number, program in enumerate(programs):
+        assert pulses.recent(number) == [(t, ua) for t, k, ua in kept if k == number]
+        left_fc = [net_fc(phases(program, ua)) for _, k, ua in expected[-200:] if k == number]
+        if program.recharge_ratio != PASSIVE:
+            assert not any(any(net.values()) for net in left_fc), "net charge on a contact"
+    for (t_us, k, _), (later_us, *_) in pairwise(expected):
+        assert t_us + pulse_us(programs[k]) <= later_us, "two pulses overlap"
+    charge_pc = sum(ua * programs[k].width_us for _, k, ua in expected)
+    assert pulses.delivered_pc == pulses.programmed_pc == charge_pc
+    assert pulses.net_fc == 0
     assert not pulses.breached
 
 
@@ -229,7 +237,7 @@ def test_a_pulse_that_the_supply_reduces_is_one_that_the_hardware_has_and_balanc
 ) -> None:
     profile = Profile.named(name)
     program = replace(data.draw(programs(profile)), mode=Mode.TRAIN)
-    pulses = output_stage(profile, program, compliance_mv)
+    pulses = output_stage(profile, program, compliance_mv=compliance_mv)
     pulses.start(0, train=True)
     pulses.setpoint(0, program.amplitude_max_ua, program.period_min_us, 0)
     pulses.advance(0, SAMPLE_US, 1000)
@@ -245,7 +253,7 @@ def test_a_vagal_pulse_above_two_milliamperes_is_reduced_by_the_coarse_step() ->
     program = replace(VAGAL, amplitude_max_ua=3500)
     delivered = set()
     for compliance_mv in range(2500, 9000, 50):
-        pulses = output_stage(profile, program, compliance_mv)
+        pulses = output_stage(profile, program, compliance_mv=compliance_mv)
         pulses.start(0, train=False)
         pulses.setpoint(0, 3500, 50_000, 0)
         pulses.advance(0, SAMPLE_US, 1250)
