@@ -247,9 +247,9 @@ least 100 ms. Published values were digitised from its figures (the public noteb
 Suppression and the 1/f exponent: ranges as commonly reported, without one source. Movement:
 see the model card. Time of day: van Rheede et al. (2022, doi:10.1038/s41531-022-00350-7),
 half hours of the day, {days} days each, seeds {day_seeds}; night is 0 to 6, day 8 to 22 h.
-Other seeds as above. The exponent of the whole potential is **below** the range: the front end's
-white noise is of the background's size at 40 Hz. That of the background alone is at its lower
-end.
+Other seeds as above. The exponent of the whole potential is **below** the range: the
+front end's white noise is of the background's size at 40 Hz. That of the background alone is
+at its lower end.
 
 | statistic | published | ours | kind |
 |---|---|---|---|
