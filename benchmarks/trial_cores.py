@@ -134,8 +134,8 @@ def peak_mb(seconds: float) -> float:
 TEXT = """\
 # Speed of a trial
 
-Made by `{command}` on a machine with {cores} cores that others used
-too. Not asserted by a test.
+Made by `{command}`
+on a machine with {cores} cores that others used too. Not asserted by a test.
 
 {patients} patients of a cohort × 6 arms × {seconds:g} s, {workers} workers: {cells:.0f} cells
 in {wall:.0f} s.
@@ -147,7 +147,8 @@ in {wall:.0f} s.
 | patient time for each second of core time | {speed:.0f} s |
 
 Start of the workers, calibration, tables and report are in it: the longer the cells, the less
-they weigh.
+they weigh. Where others fill the machine, the second row says no more than that no core stood
+idle.
 
 Largest memory of a process that ran 12 cells, by their length; what grows is the calibration,
 up to 600 s:
