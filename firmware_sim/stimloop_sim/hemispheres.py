@@ -76,6 +76,7 @@ class HemispheresPatient:
         self, amplitude_ua: NDArray[np.int32], width_us: int, period_us: int
     ) -> NDArray[np.float64]:
         """Let both live through one block of the same pulses; see `Source.sense`."""
-        return np.hstack(
-            [side.sense(amplitude_ua, width_us, period_us) for side in (self.left, self.right)]
-        )
+        sensed_uv = np.empty((len(amplitude_ua), 2))
+        sensed_uv[:, :1] = self.left.sense(amplitude_ua, width_us, period_us)
+        sensed_uv[:, 1:] = self.right.sense(amplitude_ua, width_us, period_us)
+        return sensed_uv
