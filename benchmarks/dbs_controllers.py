@@ -75,30 +75,30 @@ def run(controller: Compiled, threshold_uv: float, seed: int) -> Lived:
     return loop.run(SECONDS * TICKS_PER_S)
 
 
-def off() -> Continuous:
-    """No stimulation."""
-    return Continuous(amplitude_ua=0, **Range().told)
+def steady(amplitude_ua: int) -> Continuous:
+    """One amplitude throughout; 0 is no stimulation."""
+    return Continuous(**{**Range().told, "amplitude_max_ua": amplitude_ua})
 
 
 def arms(lower_uv: float, upper_uv: float) -> dict[str, tuple[Compiled, str, str]]:
     """Controller, published value and kind by name."""
     told = Range().told
     return {
-        "off": (off(), "", ""),
-        "continuous 3 mA": (Continuous(amplitude_ua=MOST_UA, **told), "", ""),
+        "off": (steady(0), "", ""),
+        "continuous 3 mA": (steady(MOST_UA), "", ""),
         "on/off at the median, ramp 250 ms": (
             OnOff(**told),
             "time on 0.44 (Little 2013)",
             "calibrated (kappa, threshold)",
         ),
         "dual, 20th and 50th percentile, ramp 250 ms": (
-            DualThreshold(upper_uv=upper_uv, lower_uv=lower_uv, **told),
+            DualThreshold(threshold_uv=upper_uv, lower_uv=lower_uv, **told),
             "",
             "prediction",
         ),
         "dual, slow: 150 s up, 300 s down": (
             DualThreshold(
-                upper_uv=upper_uv,
+                threshold_uv=upper_uv,
                 lower_uv=lower_uv,
                 ramp_up_ms=150_000.0,
                 ramp_down_ms=300_000.0,
@@ -109,7 +109,7 @@ def arms(lower_uv: float, upper_uv: float) -> dict[str, tuple[Compiled, str, str
         ),
         "the same within 1.5 to 3 mA": (
             DualThreshold(
-                upper_uv=upper_uv,
+                threshold_uv=upper_uv,
                 lower_uv=lower_uv,
                 ramp_up_ms=150_000.0,
                 ramp_down_ms=300_000.0,
@@ -119,14 +119,12 @@ def arms(lower_uv: float, upper_uv: float) -> dict[str, tuple[Compiled, str, str
             "design choice (window)",
         ),
         "proportional, 5 mA": (
-            Proportional(setpoint_uv=lower_uv, gain_ua=5000.0, **told),
+            Proportional(threshold_uv=lower_uv, kp_ua=5000.0, **told),
             "",
             "prediction",
         ),
         "PI, 0.23 mA and 0.2 s": (
-            ProportionalIntegral(
-                setpoint_uv=lower_uv, gain_ua=230.0, integral_ms=200.0, **told
-            ),
+            ProportionalIntegral(threshold_uv=lower_uv, kp_ua=230.0, ti_s=0.2, **told),
             "",
             "prediction",
         ),
@@ -135,10 +133,10 @@ def arms(lower_uv: float, upper_uv: float) -> dict[str, tuple[Compiled, str, str
 
 def side_by_side() -> tuple[str, str]:
     """Rows of amplitude controllers, and what was calibrated."""
-    levels = [run(off(), 1.0, seed).level_uv[200:] for seed in CALIBRATION]
+    levels = [run(steady(0), 1.0, seed).level_uv[200:] for seed in CALIBRATION]
     lower_uv = float(np.mean([np.quantile(level, 0.2) for level in levels]))
     upper_uv = float(np.mean([np.quantile(level, 0.5) for level in levels]))
-    untreated = {seed: run(off(), upper_uv, seed) for seed in FRESH}
+    untreated = {seed: run(steady(0), upper_uv, seed) for seed in FRESH}
     rows = []
     for name, (_, published, kind) in arms(lower_uv, upper_uv).items():
         columns: list[list[float]] = [[] for _ in range(5)]
@@ -170,7 +168,7 @@ def by_rate() -> str:
     """Rows of PI on the rate at 1.5 mA beside 2.5 mA at 130 Hz, and beside nothing."""
     setpoint_uv = float(
         np.mean(
-            [np.quantile(run(off(), 1.0, seed).level_uv[200:], 0.2) for seed in CALIBRATION]
+            [np.quantile(run(steady(0), 1.0, seed).level_uv[200:], 0.2) for seed in CALIBRATION]
         )
     )
     found: dict[str, list[list[float]]] = {
@@ -204,9 +202,9 @@ def rated(
 ) -> tuple[NDArray[np.float64], float]:
     """Levels and mean rate, Hz, of one patient; the law of Fleming et al. counts in mHz."""
     law = ProportionalIntegral(
-        setpoint_uv=setpoint_uv,
-        gain_ua=19_300.0,
-        integral_ms=200.0,
+        threshold_uv=setpoint_uv,
+        kp_ua=19_300.0,
+        ti_s=0.2,
         **{**Range().told, "amplitude_max_ua": 250_000},
     )
     patient, heard = DbsPatient(seed=seed, fs_hz=FS_HZ), detector(setpoint_uv)
@@ -236,7 +234,7 @@ def days() -> str:
     }
     for number, model in enumerate(cohort("dbs-day", MEMBERS, COHORT_SEED).values()):
         captured = [
-            live(model, Continuous(amplitude_ua=ua, **Range().told), 9 * 3600, number + 50)
+            live(model, steady(ua), 9 * 3600, number + 50)
             for ua in (continuous_ua, low_ua, high_ua)
         ]
         daytime = captured[0].level_uv[TICKS_PER_S * 60 :: TICKS_PER_S * 60]
@@ -244,17 +242,19 @@ def days() -> str:
         at_low, at_high = (float(c.level_uv[100:].mean()) for c in captured[1:])
         middle_uv = at_high + 0.75 * (at_low - at_high)
         arms: dict[str, Compiled] = {
-            "continuous 2.0 mA": Continuous(amplitude_ua=continuous_ua, **Range().told),
+            "continuous 2.0 mA": steady(continuous_ua),
             "dual threshold": DualThreshold(
-                upper_uv=upper_uv,
+                threshold_uv=upper_uv,
                 lower_uv=lower_uv,
                 ramp_up_ms=150_000.0,
                 ramp_down_ms=300_000.0,
                 **around,
             ),
-            "single threshold": DualThreshold(upper_uv=middle_uv, lower_uv=middle_uv, **around),
+            "single threshold": DualThreshold(
+                threshold_uv=middle_uv, lower_uv=middle_uv, **around
+            ),
         }
-        untouched = live(model, off(), DAY_TICKS // TICKS_PER_S, number)
+        untouched = live(model, steady(0), DAY_TICKS // TICKS_PER_S, number)
         for name, controller in arms.items():
             lived = live(model, controller, DAY_TICKS // TICKS_PER_S, number)
             columns = found[name]

@@ -204,9 +204,7 @@ BY_LIE = {
 def controllers() -> dict[str, Controller]:
     """One of each, fresh."""
     return {
-        "open loop": Continuous(
-            **{**COMMON, "amplitude_max_ua": OPEN_UA, "amplitude_ua": OPEN_UA}
-        ),
+        "open loop": Continuous(**{**COMMON, "amplitude_max_ua": OPEN_UA}),
         "by posture": PostureScheduled(
             tick_us=TICK_US,
             period_us=TICK_US,
@@ -214,8 +212,10 @@ def controllers() -> dict[str, Controller]:
             rise_ua_s=1000,
             fall_ua_s=5000,
         ),
-        "closed loop, logarithmic": EcapLogarithmic(**ECAP, rise_per_s=1.0),
-        "closed loop, linear": EcapLinear(**ECAP, rise_per_s=1.0, slope_uv_ma=50.0),
+        "closed loop, logarithmic": EcapLogarithmic(**ECAP, rise_per_s_percent=100.0),
+        "closed loop, linear": EcapLinear(
+            **ECAP, rise_per_s_percent=100.0, slope_uv_per_ma=50.0
+        ),
         "closed loop, logarithmic, 20 %/s": EcapLogarithmic(**ECAP),
     }
 
@@ -324,7 +324,7 @@ def titration_lines() -> list[str]:
     ratios = []
     for seed, told in zip(SEEDS, found, strict=True):
         controller = EcapLogarithmic(
-            **{**ECAP, "setpoint_uv": told.setpoint_uv}, rise_per_s=1.0
+            **{**ECAP, "setpoint_uv": told.setpoint_uv}, rise_per_s_percent=100.0
         )
         run = live(CORDS["sitting"], seed, controller, by_posture=False)
         ratios.append(dose.ratio(run.ratio, run.read_uv, 1.0))

@@ -34,5 +34,11 @@ cdef class Intake:
 
 
 cdef object reading(
-    Intake intake, int64_t t_us, double level, bint active, int64_t active_ms, double phase_rad
+    Intake intake,
+    int64_t t_us,
+    double level,
+    bint active,
+    int64_t active_ms,
+    double phase_rad,
+    int state=*,
 )

@@ -140,7 +140,13 @@ cdef class Intake:
 
 
 cdef object reading(
-    Intake intake, int64_t t_us, double level, bint active, int64_t active_ms, double phase_rad
+    Intake intake,
+    int64_t t_us,
+    double level,
+    bint active,
+    int64_t active_ms,
+    double phase_rad,
+    int state=0,
 ):
     """The reading at the last sample of the block that was settled last; NaN is no phase."""
     # What Reading(...) does, a microsecond faster: a frozen dataclass sets its fields through a
@@ -155,4 +161,5 @@ cdef object reading(
         told, "phase_rad", phase_rad if phase_rad == phase_rad else NO_PHASE
     )
     PyObject_GenericSetAttr(told, "quality", QUALITIES[intake.flags])
+    PyObject_GenericSetAttr(told, "state", state)
     return told

@@ -37,7 +37,7 @@ cdef class PerceptDetector:
     Parameters
     ----------
     config : PerceptConfig
-        Of which the amplitudes are for a `PerceptController`.
+        Of which the amplitudes and their transitions are a controller's.
     channel : int
         The block's column, >= 0.
     saturation_uv : float
@@ -92,7 +92,7 @@ cdef class PerceptDetector:
         self._upper_onset = max(1, config.updates(config.UpperThresholdOnsetInMilliSeconds))
         self._lower_onset = max(1, config.updates(config.LowerThresholdOnsetInMilliSeconds))
         self._blanking = config.updates(config.DetectionBlankingDurationInMilliSeconds)
-        self.thresholds = config.LowerLfpThreshold, config.UpperLfpThreshold
+        self.thresholds = config.UpperLfpThreshold, config.LowerLfpThreshold
         self.unit = "µV"
         self.fs_hz = FS_HZ
         self.delay_ms = self._dft.delay_ms + 500 * averaged / self._rate
@@ -107,16 +107,16 @@ cdef class PerceptDetector:
 
     @property
     def thresholds(self):
-        """Thresholds (lower, upper), µV rms; may be set while running, 0.55 to 400.
+        """Thresholds (upper, lower), µV rms; may be set while running, 0.55 to 400.
 
         As many as the detector was made for: two that differ, or the same twice.
         """
-        return self._lower, self._upper
+        return self._upper, self._lower
 
     @thresholds.setter
     def thresholds(self, thresholds):
         cdef double lower, upper
-        lower, upper = thresholds
+        upper, lower = thresholds
         least, most = percept.THRESHOLD_RANGE_UV
         if not least <= lower <= upper <= most or (lower < upper) != self._dual:
             raise ValueError(
@@ -147,7 +147,7 @@ cdef class PerceptDetector:
         Returns
         -------
         Reading
-            Level, µV rms, at the last sample; active in state 1.
+            Level, µV rms, and state at the last sample; active in state 1.
 
         Raises
         ------
@@ -172,6 +172,7 @@ cdef class PerceptDetector:
             self.state > 0,
             1000 * self._lasted // FS_HZ,
             NAN,
+            self.state,
         )
 
     cdef void _run_block(self) noexcept nogil:

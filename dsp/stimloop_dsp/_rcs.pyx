@@ -358,7 +358,8 @@ cdef class RcsDetector:
         Returns
         -------
         Reading
-            Level is the output of detector 0; active is that it is in its highest state.
+            Level is the output of detector 0; active is that it is in its highest state;
+            state is the combined one.
 
         Raises
         ------
@@ -400,6 +401,7 @@ cdef class RcsDetector:
             self._is_active(),
             1000 * self._lasted // self._rate,
             NAN,
+            self.state,
         )
 
     cdef bint _is_active(self) noexcept nogil:

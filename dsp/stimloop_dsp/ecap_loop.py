@@ -17,14 +17,13 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Annotated, ClassVar, Final
 
-from stimloop_dsp.values import Quality, Reading, Setting
+from stimloop_dsp import parameters
+from stimloop_dsp.controllers.amplitude import MicroampsFromZero, Microseconds
+from stimloop_dsp.parameters import Allowed
+from stimloop_dsp.values import Aspect, Reading, Setting
 
-UNTRUSTED: Final = (
-    Quality.WARMUP | Quality.HELD | Quality.SATURATED | Quality.GAP | Quality.ARTEFACT
-).value
-"""A sweep with one of these flags moves nothing."""
 FLOOR: Final = 0.1
 """Share of the open-loop amplitude that the output begins at, and does not leave downwards."""
 SECOND_US: Final = 1_000_000
@@ -34,9 +33,10 @@ SECOND_US: Final = 1_000_000
 class EcapController(ABC):
     """What every ECAP-controlled law has around it: limits of rise, and a way without ECAP.
 
-    The output begins at its floor. It rises by no more than `rise_per_pulse` from one pulse to
-    the next, and never to more than `rise_per_s` above what it was a second before; it falls as
-    fast as the law asks. So it may return at once from the dip that a cough makes.
+    The output begins at its floor. It rises by no more than `rise_per_pulse_percent` from one
+    pulse to the next, and never to more than `rise_per_s_percent` above what it was a second
+    before; it falls as fast as the law asks. So it may return at once from the dip that a
+    cough makes.
 
     A sweep that cannot be trusted leaves the output as it is. A sweep without a response is one
     of too weak a pulse, and the law may raise it. After `lost_ms` of either the loop is open:
@@ -45,19 +45,19 @@ class EcapController(ABC):
     Parameters
     ----------
     tick_us : int
-        Time from one pulse to the next, µs, > 0.
+        Time from one pulse to the next.
     amplitude_min_ua, amplitude_max_ua : int
-        Range of the output, µA, 0 <= min <= max.
+        Range of the output, min <= max.
     period_us : int
-        Pulse period, µs, > 0; it is handed on.
+        Pulse period; it is handed on.
     setpoint_uv : float
-        Wanted response, µV, > 0.
+        Wanted response, N1 to P2.
     open_loop_ua : int
-        Amplitude without a response, µA, within the range, > 0.
-    rise_per_pulse, rise_per_s : float
-        Greatest rise, as a share, from pulse to pulse and over a second, > 0.
+        Amplitude while there is no response, within the range, > 0.
+    rise_per_pulse_percent, rise_per_s_percent : float
+        Greatest rise from pulse to pulse, and over a second.
     lost_ms : float
-        How long the response may be missing, ms, >= 0.
+        How long the response may be missing.
 
     Attributes
     ----------
@@ -72,28 +72,24 @@ class EcapController(ABC):
         If a parameter is outside its range.
     """
 
-    tick_us: int
-    amplitude_min_ua: int
-    amplitude_max_ua: int
-    period_us: int
-    setpoint_uv: float
-    open_loop_ua: int
-    rise_per_pulse: float = 0.05
-    rise_per_s: float = 0.20
-    lost_ms: float = 2000.0
+    asks: ClassVar[Aspect] = Aspect.EVOKED
+
+    tick_us: Microseconds
+    amplitude_min_ua: MicroampsFromZero
+    amplitude_max_ua: MicroampsFromZero
+    period_us: Microseconds
+    setpoint_uv: Annotated[float, Allowed(0, above=True)]
+    open_loop_ua: MicroampsFromZero
+    rise_per_pulse_percent: Annotated[float, Allowed(0, 100, above=True)] = 5.0
+    rise_per_s_percent: Annotated[float, Allowed(0, 1000, above=True)] = 20.0
+    lost_ms: Annotated[float, Allowed(0, 3_600_000)] = 2000.0
 
     def __post_init__(self) -> None:
-        for name in ("tick_us", "period_us", "setpoint_uv", "rise_per_pulse", "rise_per_s"):
-            _check_positive(name, getattr(self, name))
-        if not 0 <= self.lost_ms < math.inf:
-            raise ValueError(
-                f"A response missing for {self.lost_ms} ms was asked for; give a finite time "
-                "of 0 ms or more."
-            )
-        if not 0 <= self.amplitude_min_ua <= self.amplitude_max_ua:
+        parameters.check(type(self), vars(self))
+        if self.amplitude_min_ua > self.amplitude_max_ua:
             raise ValueError(
                 f"An amplitude of {self.amplitude_min_ua} to {self.amplitude_max_ua} µA was "
-                "asked for; 0 <= min <= max must hold. Lower the minimum or raise the maximum."
+                "asked for; min <= max must hold. Lower the minimum or raise the maximum."
             )
         if not max(self.amplitude_min_ua, 1) <= self.open_loop_ua <= self.amplitude_max_ua:
             raise ValueError(
@@ -114,7 +110,7 @@ class EcapController(ABC):
 
     def update(self, reading: Reading) -> Setting:
         """Take the next reading: one after every pulse."""
-        trusted = math.isfinite(reading.level) and not int(reading.quality) & UNTRUSTED
+        trusted = reading.is_trusted
         if trusted and reading.active:
             self._missing_us = 0
         else:
@@ -131,8 +127,8 @@ class EcapController(ABC):
     def _move(self, wanted_ua: float) -> None:
         """Go where the law wants, within range and limits of rise."""
         highest_ua = min(
-            self.output_ua * (1 + self.rise_per_pulse),
-            self._second_ua[0] * (1 + self.rise_per_s),
+            self.output_ua * (1 + self.rise_per_pulse_percent / 100),
+            self._second_ua[0] * (1 + self.rise_per_s_percent / 100),
             float(self.amplitude_max_ua),
         )
         # What was reached before may always be kept.
@@ -155,18 +151,10 @@ class EcapLogarithmic(EcapController):
     Parameters
     ----------
     gain : float
-        Per pulse, > 0 and <= 0.25.
-    tick_us, amplitude_min_ua, amplitude_max_ua, period_us : int
-        Tick, range and pulse period, µs and µA.
-    setpoint_uv, open_loop_ua, rise_per_pulse, rise_per_s, lost_ms : float
-        As in `EcapController`.
+        Per pulse; beyond its range the loop swings.
     """
 
-    gain: float = 0.05
-
-    def __post_init__(self) -> None:
-        _check_gain(self.gain, 0.25)
-        super().__post_init__()
+    gain: Annotated[float, Allowed(0, 0.25, above=True)] = 0.05
 
     def wanted_ua(self, level_uv: float) -> float:
         """Next amplitude by the law, µA."""
@@ -179,32 +167,23 @@ class EcapLinear(EcapController):
     """Integral control of the amplitude itself.
 
     ``I[k+1] = I[k] + gain (setpoint - level) / slope``; in a posture with a steeper response
-    than `slope_uv_ma` the loop is faster by as much.
+    than `slope_uv_per_ma` the loop is faster by as much.
 
     Parameters
     ----------
-    slope_uv_ma : float
-        Growth of the response that the gain is meant for, µV/mA, > 0.
+    slope_uv_per_ma : float
+        Growth of the response that the gain is meant for.
     gain : float
-        Per pulse, > 0 and <= 1.
-    tick_us, amplitude_min_ua, amplitude_max_ua, period_us : int
-        Tick, range and pulse period, µs and µA.
-    setpoint_uv, open_loop_ua, rise_per_pulse, rise_per_s, lost_ms : float
-        As in `EcapController`.
+        Per pulse; beyond its range the loop swings.
     """
 
-    slope_uv_ma: float
-    gain: float = 0.2
-
-    def __post_init__(self) -> None:
-        _check_positive("slope_uv_ma", self.slope_uv_ma)
-        _check_gain(self.gain, 1.0)
-        super().__post_init__()
+    slope_uv_per_ma: Annotated[float, Allowed(0, above=True)]
+    gain: Annotated[float, Allowed(0, 1, above=True)] = 0.2
 
     def wanted_ua(self, level_uv: float) -> float:
         """Next amplitude by the law, µA."""
         return self.output_ua + 1000 * self.gain * (self.setpoint_uv - level_uv) / (
-            self.slope_uv_ma
+            self.slope_uv_per_ma
         )
 
 
@@ -212,16 +191,3 @@ ECAP_CONTROLLERS: Final[Mapping[str, type[EcapController]]] = MappingProxyType(
     {"ecap_logarithmic": EcapLogarithmic, "ecap_linear": EcapLinear}
 )
 """Controllers of the evoked response by the name that a prescription gives them."""
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} of {value} was asked for; give a finite number above 0.")
-
-
-def _check_gain(gain: float, most: float) -> None:
-    if not 0 < gain <= most:
-        raise ValueError(
-            f"A gain of {gain} per pulse was asked for; above 0 and up to {most:g} is allowed: "
-            "beyond, the loop swings."
-        )

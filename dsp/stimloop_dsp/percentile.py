@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stimloop_dsp._percentile import RunningPercentile
-from stimloop_dsp.controllers import UNTRUSTED
 from stimloop_dsp.design import check_rate, sample_count
-from stimloop_dsp.values import Quality, Reading
+from stimloop_dsp.values import UNTRUSTED, Quality, Reading
 
 
 class ThresholdedDetector(Protocol):

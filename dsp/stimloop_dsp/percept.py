@@ -1,19 +1,18 @@
-"""A Percept-like adaptive therapy: settings, capture of thresholds, ramps (tier: core).
+"""A Percept-like adaptive therapy: its settings, and the capture of thresholds (tier: offline).
 
 Like the published description of Medtronic's Percept with BrainSense; not affiliated with its
 maker, and not its firmware: what is published are the parameters and what they mean, not the
 arithmetic. Field names are those of the device's JSON reports.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 
-from stimloop_dsp.controllers import UNTRUSTED
-from stimloop_dsp.values import Reading, Setting
+from stimloop_dsp.values import Reading
 
 FS_HZ: Final = 250
 """Sampling rate of the time domain, Hz."""
@@ -23,6 +22,9 @@ BAND_HZ: Final = 5.0
 
 BAND_RANGE_HZ: Final = (8.0, 30.0)
 """What the whole band lies within, Hz."""
+
+CENTRE_RANGE_HZ: Final = (10.5, 27.5)
+"""What its centre therefore lies within, Hz."""
 
 THRESHOLD_RANGE_UV: Final = (0.55, 400.0)
 """What a threshold lies within, µV rms."""
@@ -38,6 +40,49 @@ LEAST_RATIO: Final = 1.1
 
 SINGLE_SHARE: Final = 0.75
 """Where the single threshold lies, from the lower captured level to the upper."""
+
+
+RANGES_MS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {
+        "AveragingDurationInMilliSeconds": (0, 30_000),
+        "UpperThresholdOnsetInMilliSeconds": (0, 360_000),
+        "LowerThresholdOnsetInMilliSeconds": (0, 360_000),
+        "DetectionBlankingDurationInMilliSeconds": (0, 30_000),
+        "TransitionUpInMilliSeconds": (250, 1_800_000),
+        "TransitionDownInMilliSeconds": (250, 1_800_000),
+        "AdaptiveStartupDelayInMilliSeconds": (0, 60_000),
+    }
+)
+"""What each duration lies within, ms; the startup delay's limit is our own choice."""
+
+SINGLE_ONSET_MS: Final = 30_000
+"""Longest onset with one threshold, ms."""
+
+DUAL_MS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "AveragingDurationInMilliSeconds": 1200,
+        "UpperThresholdOnsetInMilliSeconds": 1200,
+        "LowerThresholdOnsetInMilliSeconds": 1200,
+        "DetectionBlankingDurationInMilliSeconds": 2000,
+        "TransitionUpInMilliSeconds": 150_000,
+        "TransitionDownInMilliSeconds": 300_000,
+        "AdaptiveStartupDelayInMilliSeconds": 10_000,
+    }
+)
+"""Defaults with two thresholds, ms."""
+
+SINGLE_MS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "AveragingDurationInMilliSeconds": 100,
+        "UpperThresholdOnsetInMilliSeconds": 200,
+        "LowerThresholdOnsetInMilliSeconds": 200,
+        "DetectionBlankingDurationInMilliSeconds": 550,
+        "TransitionUpInMilliSeconds": 250,
+        "TransitionDownInMilliSeconds": 250,
+        "AdaptiveStartupDelayInMilliSeconds": 0,
+    }
+)
+"""Defaults with one threshold, ms."""
 
 
 def _refuse(name: str, value: object, allowed: str) -> ValueError:
@@ -92,13 +137,15 @@ class PerceptConfig:
     UpperLimitInMilliAmps: float
     SuspendAmplitudeInMilliAmps: float
     _: KW_ONLY
-    AveragingDurationInMilliSeconds: int = 1200
-    UpperThresholdOnsetInMilliSeconds: int = 1200
-    LowerThresholdOnsetInMilliSeconds: int = 1200
-    DetectionBlankingDurationInMilliSeconds: int = 2000
-    TransitionUpInMilliSeconds: int = 150_000
-    TransitionDownInMilliSeconds: int = 300_000
-    AdaptiveStartupDelayInMilliSeconds: int = 10_000
+    AveragingDurationInMilliSeconds: int = DUAL_MS["AveragingDurationInMilliSeconds"]
+    UpperThresholdOnsetInMilliSeconds: int = DUAL_MS["UpperThresholdOnsetInMilliSeconds"]
+    LowerThresholdOnsetInMilliSeconds: int = DUAL_MS["LowerThresholdOnsetInMilliSeconds"]
+    DetectionBlankingDurationInMilliSeconds: int = DUAL_MS[
+        "DetectionBlankingDurationInMilliSeconds"
+    ]
+    TransitionUpInMilliSeconds: int = DUAL_MS["TransitionUpInMilliSeconds"]
+    TransitionDownInMilliSeconds: int = DUAL_MS["TransitionDownInMilliSeconds"]
+    AdaptiveStartupDelayInMilliSeconds: int = DUAL_MS["AdaptiveStartupDelayInMilliSeconds"]
 
     @classmethod
     def single(
@@ -123,13 +170,7 @@ class PerceptConfig:
             threshold_uv,
             *limits_ma,
             suspend_ma,
-            AveragingDurationInMilliSeconds=100,
-            UpperThresholdOnsetInMilliSeconds=200,
-            LowerThresholdOnsetInMilliSeconds=200,
-            DetectionBlankingDurationInMilliSeconds=550,
-            TransitionUpInMilliSeconds=250,
-            TransitionDownInMilliSeconds=250,
-            AdaptiveStartupDelayInMilliSeconds=0,
+            **SINGLE_MS,
         )
 
     def __post_init__(self) -> None:
@@ -155,16 +196,9 @@ class PerceptConfig:
                 self.SuspendAmplitudeInMilliAmps,
                 f"{limits_ma[0]} to {limits_ma[1]} mA, the limits, are allowed",
             )
-        most_onset = 360_000 if self.dual else 30_000
-        for name, low, high in (
-            ("AveragingDurationInMilliSeconds", 0, 30_000),
-            ("UpperThresholdOnsetInMilliSeconds", 0, most_onset),
-            ("LowerThresholdOnsetInMilliSeconds", 0, most_onset),
-            ("DetectionBlankingDurationInMilliSeconds", 0, 30_000),
-            ("TransitionUpInMilliSeconds", 250, 1_800_000),
-            ("TransitionDownInMilliSeconds", 250, 1_800_000),
-            ("AdaptiveStartupDelayInMilliSeconds", 0, 60_000),
-        ):
+        for name, (low, most) in RANGES_MS.items():
+            onset = name.endswith("ThresholdOnsetInMilliSeconds")
+            high = SINGLE_ONSET_MS if onset and not self.dual else most
             if not low <= getattr(self, name) <= high:
                 raise _refuse(name, getattr(self, name), f"{low} to {high} are allowed")
 
@@ -222,7 +256,7 @@ def capture_level(readings: Sequence[Reading], capture_s: float = CAPTURE_S) -> 
             f"A capture of {lasted_s:g} s was given; {capture_s:g} s are needed. Collect "
             "readings for longer."
         )
-    good = [r.level for r in readings if not int(r.quality) & UNTRUSTED]
+    good = [reading.level for reading in readings if reading.is_trusted]
     if len(good) <= 0.9 * len(readings):
         raise ValueError(
             f"{len(readings) - len(good)} of {len(readings)} readings of the capture are "
@@ -276,87 +310,3 @@ def captured_thresholds(
         return at_upper_limit_uv, at_lower_limit_uv
     single_uv = at_upper_limit_uv + SINGLE_SHARE * (at_lower_limit_uv - at_upper_limit_uv)
     return single_uv, single_uv
-
-
-class _StateDetector(Protocol):
-    @property
-    def state(self) -> int: ...
-
-
-class PerceptController:
-    """Amplitude by the state of a `PerceptDetector`, in ramps.
-
-    State 1 ramps to the upper limit, -1 to the lower; 0 leaves the amplitude. Transition times
-    are those of the whole way from limit to limit. After a flagged reading, and at the start
-    until its delay has passed, the amplitude goes to the suspend amplitude.
-
-    Parameters
-    ----------
-    config : PerceptConfig
-    detector : PerceptDetector
-        The one whose readings are given.
-    tick_us : int
-        Time from one update to the next, µs, > 0.
-    period_us : int
-        Pulse period, µs, > 0.
-    step_ua : int
-        Steps that the amplitude is told in, µA, > 0.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is outside its range.
-    """
-
-    def __init__(
-        self,
-        config: PerceptConfig,
-        detector: _StateDetector,
-        *,
-        tick_us: int,
-        period_us: int,
-        step_ua: int = 100,
-    ) -> None:
-        if not 0 < tick_us < math.inf or not 0 < period_us < math.inf or step_ua <= 0:
-            raise ValueError(
-                f"A tick of {tick_us} µs, a period of {period_us} µs and steps of {step_ua} µA "
-                "were asked for; all must be above 0."
-            )
-        self.tick_us = tick_us
-        self.period_us = period_us
-        self.step_ua = step_ua
-        self._detector = detector
-        self._limits_ua = (
-            1000 * config.LowerLimitInMilliAmps,
-            1000 * config.UpperLimitInMilliAmps,
-        )
-        self._suspend_ua = 1000 * config.SuspendAmplitudeInMilliAmps
-        span_ua = self._limits_ua[1] - self._limits_ua[0]
-        self._up_ua = span_ua * tick_us / (1000 * config.TransitionUpInMilliSeconds)
-        self._down_ua = span_ua * tick_us / (1000 * config.TransitionDownInMilliSeconds)
-        self._startup_ticks = math.ceil(
-            1000 * config.AdaptiveStartupDelayInMilliSeconds / tick_us
-        )
-        self._output_ua = self._suspend_ua
-        self._ticks = 0
-
-    def update(self, reading: Reading) -> Setting:
-        """Take the next reading."""
-        self._ticks += 1
-        if self._ticks <= self._startup_ticks or int(reading.quality) & UNTRUSTED:
-            target_ua = self._suspend_ua
-        elif self._detector.state == 0:
-            target_ua = self._output_ua
-        else:
-            target_ua = self._limits_ua[self._detector.state > 0]
-        self._output_ua = min(
-            max(target_ua, self._output_ua - self._down_ua), self._output_ua + self._up_ua
-        )
-        stepped_ua = self.step_ua * round(self._output_ua / self.step_ua)
-        low_ua, high_ua = self._limits_ua
-        return Setting(round(min(max(stepped_ua, low_ua), high_ua)), self.period_us)
-
-    def reset(self) -> None:
-        """Return to the state before the first reading."""
-        self._output_ua = self._suspend_ua
-        self._ticks = 0

@@ -7,7 +7,7 @@ by the calls below, so that a recording replays bit for bit.
 
 import math
 from dataclasses import dataclass
-from enum import IntFlag
+from enum import Flag, IntFlag, auto
 from typing import Final, Protocol
 
 import numpy as np
@@ -41,6 +41,28 @@ class Quality(IntFlag):
     """A magnet is held to the device; no detector says so, whoever hears of it adds it."""
 
 
+UNTRUSTED: Final = (
+    Quality.WARMUP | Quality.HELD | Quality.SATURATED | Quality.GAP | Quality.ARTEFACT
+).value
+"""A reading with one of these flags is not to be acted upon."""
+
+
+class Aspect(Flag):
+    """What a detector tells besides a level, and what a controller asks for."""
+
+    NONE = 0
+    DECISION = auto()
+    """``active``, by a threshold."""
+    THREE_STATES = auto()
+    """``state`` -1, 0 or 1: below, between and above."""
+    NINE_STATES = auto()
+    """``state`` 0 to 8, of two detectors of three states."""
+    PHASE = auto()
+    """``phase_rad``."""
+    EVOKED = auto()
+    """The response that a pulse evokes, as the level."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a detector says after a block of samples.
@@ -61,6 +83,8 @@ class Reading:
         Phase of the oscillation in (-pi, pi], rad; ``math.nan`` if the detector tells none.
     quality : Quality
         Flags; ``Quality.OK`` if there are none.
+    state : int
+        Which class the signal is in, for a detector that tells more than `active`; else 0.
     """
 
     index: int
@@ -70,6 +94,12 @@ class Reading:
     active_ms: int
     phase_rad: float = math.nan
     quality: Quality = Quality.OK
+    state: int = 0
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the level is a number and no flag speaks against acting upon it."""
+        return math.isfinite(self.level) and not int(self.quality) & UNTRUSTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ cdef struct law_t:
     int kind
     double low_ua, high_ua, output_ua
     double up_ua, down_ua                   # per tick
-    double upper_uv, lower_uv
-    double setpoint_uv, gain_ua, integral_ms, error_ms, tick_us
+    double threshold_uv, lower_uv
+    double kp_ua, ti_s, error_s, tick_s
 
 
 @cython.final
@@ -144,20 +144,20 @@ cdef class CompiledLoop:
         """The laws of `stimloop_dsp.controllers`, operation by operation."""
         cdef law_t* law = &self._law
         cdef double wanted_ua = law.output_ua
-        cdef double error, error_ms
+        cdef double error
         if law.kind == ON_OFF:
             wanted_ua += law.up_ua if active else -law.down_ua
         elif law.kind == DUAL:
-            if level_uv > law.upper_uv:
+            if level_uv > law.threshold_uv:
                 wanted_ua += law.up_ua
             elif level_uv < law.lower_uv:
                 wanted_ua -= law.down_ua
         elif law.kind == PROPORTIONAL:
-            wanted_ua = law.gain_ua * ((level_uv - law.setpoint_uv) / law.setpoint_uv)
+            wanted_ua = law.kp_ua * ((level_uv - law.threshold_uv) / law.threshold_uv)
         elif law.kind == PROPORTIONAL_INTEGRAL:
-            error = (level_uv - law.setpoint_uv) / law.setpoint_uv
-            error_ms = law.error_ms + error * law.tick_us / 1000
-            wanted_ua = law.gain_ua * (error + error_ms / law.integral_ms)
-            if law.low_ua <= wanted_ua <= law.high_ua:
-                law.error_ms = error_ms
+            error = (level_uv - law.threshold_uv) / law.threshold_uv
+            law.error_s += error * law.tick_s
+            wanted_ua = law.kp_ua * (error + law.error_s / law.ti_s)
+            if not law.low_ua <= wanted_ua <= law.high_ua:
+                law.error_s -= error * law.tick_s
         law.output_ua = min(max(wanted_ua, law.low_ua), law.high_ua)

@@ -19,12 +19,13 @@ from stimloop_dsp import (
     DualThreshold,
     OnOff,
     PerceptDetector,
+    PerceptDual,
     Proportional,
     ProportionalIntegral,
     Quality,
     RcsDetector,
 )
-from stimloop_dsp.percept import PerceptConfig, PerceptController
+from stimloop_dsp.percept import PerceptConfig
 from stimloop_dsp.rcs import DetectorConfig, FftConfig, PowerBand
 from stimloop_hw.loop import EmbeddedController, EmbeddedDetector, LoopParameter, Smoothing
 from stimloop_hw.messages import Decided
@@ -77,7 +78,7 @@ class Adaptive:
     ) -> None:
         self.channel = program.loop[LoopParameter.SENSE_CHANNEL]
         self._detector = _detector(program, sensing)
-        self._controller = _controller(program, sensing.tick_us, self._detector)
+        self._controller = _controller(program, sensing.tick_us)
         self._approach = Approach(program, sensing.tick_us, amplitude_ua)
         self._sp = 0
         self._index = 0
@@ -267,25 +268,21 @@ def _detector(program: Program, sensing: Sensing) -> Detector:
 
 def _percept(program: Program) -> PerceptConfig:
     p, at = LoopParameter, dict(program.loop.values)
-    low_ma, high_ma = program.amplitude_min_ua / 1000, program.amplitude_max_ua / 1000
     return PerceptConfig(
         (at[p.BAND_LOW_MHZ] + at[p.BAND_HIGH_MHZ]) / 2000,
         at[p.LOWER_NV] / 1000,
         at[p.THRESHOLD_NV] / 1000,
-        low_ma,
-        high_ma,
-        at.get(p.SUSPEND_UA, program.amplitude_min_ua) / 1000,
+        0.0,
+        0.0,
+        0.0,
         AveragingDurationInMilliSeconds=at[p.SMOOTH_MS],
         UpperThresholdOnsetInMilliSeconds=at[p.ONSET_MS],
         LowerThresholdOnsetInMilliSeconds=at[p.TERMINATION_MS],
         DetectionBlankingDurationInMilliSeconds=at[p.BLANKING_MS],
-        TransitionUpInMilliSeconds=max(250, at.get(p.RAMP_UP_MS, 250)),
-        TransitionDownInMilliSeconds=max(250, at.get(p.RAMP_DOWN_MS, 250)),
-        AdaptiveStartupDelayInMilliSeconds=at.get(p.STARTUP_MS, 0),
     )
 
 
-def _controller(program: Program, tick_us: int, detector: Detector) -> Controller:
+def _controller(program: Program, tick_us: int) -> Controller:
     p, loop, at = LoopParameter, program.loop, dict(program.loop.values)
     envelope = {
         "tick_us": tick_us,
@@ -295,7 +292,7 @@ def _controller(program: Program, tick_us: int, detector: Detector) -> Controlle
     }
     match loop.controller:
         case EmbeddedController.CONTINUOUS:
-            return Continuous(**envelope, amplitude_ua=program.amplitude_max_ua)
+            return Continuous(**envelope)
         case EmbeddedController.ON_OFF:
             return OnOff(
                 **envelope, ramp_up_ms=at[p.RAMP_UP_MS], ramp_down_ms=at[p.RAMP_DOWN_MS]
@@ -303,24 +300,27 @@ def _controller(program: Program, tick_us: int, detector: Detector) -> Controlle
         case EmbeddedController.DUAL_THRESHOLD:
             return DualThreshold(
                 **envelope,
-                upper_uv=at[p.THRESHOLD_NV] / 1000,
+                threshold_uv=at[p.THRESHOLD_NV] / 1000,
                 lower_uv=at[p.LOWER_NV] / 1000,
                 ramp_up_ms=at[p.RAMP_UP_MS],
                 ramp_down_ms=at[p.RAMP_DOWN_MS],
             )
         case EmbeddedController.PROPORTIONAL:
             return Proportional(
-                **envelope, setpoint_uv=at[p.THRESHOLD_NV] / 1000, gain_ua=at[p.GAIN_UA]
+                **envelope, threshold_uv=at[p.THRESHOLD_NV] / 1000, kp_ua=at[p.GAIN_UA]
             )
         case EmbeddedController.PROPORTIONAL_INTEGRAL:
             return ProportionalIntegral(
                 **envelope,
-                setpoint_uv=at[p.THRESHOLD_NV] / 1000,
-                gain_ua=at[p.GAIN_UA],
-                integral_ms=at[p.INTEGRAL_MS],
+                threshold_uv=at[p.THRESHOLD_NV] / 1000,
+                kp_ua=at[p.GAIN_UA],
+                ti_s=at[p.INTEGRAL_MS] / 1000,
             )
         case _:
-            assert isinstance(detector, PerceptDetector)  # as `check_loop` has found
-            return PerceptController(
-                _percept(program), detector, tick_us=tick_us, period_us=program.period_min_us
+            return PerceptDual(
+                **envelope,
+                suspend_ua=at[p.SUSPEND_UA],
+                transition_up_ms=at[p.RAMP_UP_MS],
+                transition_down_ms=at[p.RAMP_DOWN_MS],
+                startup_delay_ms=at[p.STARTUP_MS],
             )

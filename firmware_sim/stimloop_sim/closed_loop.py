@@ -6,7 +6,6 @@ where a session over ``sim://`` is too slow; the same bits as the same three par
 after another from Python.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,19 +126,15 @@ def _law(controller: Compiled) -> dict[str, float]:
             "or run a session"
         )
 
-    def step_ua(ramp: str) -> float:
-        ticks = math.ceil(1000 * getattr(controller, ramp, 0.0) / controller.tick_us)
-        return (controller.amplitude_max_ua - controller.amplitude_min_ua) / max(1, ticks)
-
-    names = ("upper_uv", "lower_uv", "setpoint_uv", "gain_ua", "integral_ms")
+    names = ("threshold_uv", "lower_uv", "kp_ua", "ti_s")
     return {
         "kind": LAWS.index(type(controller)),
         "low_ua": controller.amplitude_min_ua,
         "high_ua": controller.amplitude_max_ua,
-        "output_ua": getattr(controller, "amplitude_ua", controller.amplitude_min_ua),
-        "up_ua": step_ua("ramp_up_ms"),
-        "down_ua": step_ua("ramp_down_ms"),
+        "output_ua": controller.output_ua,
+        "up_ua": controller.per_tick_ua(getattr(controller, "ramp_up_ms", 0.0)),
+        "down_ua": controller.per_tick_ua(getattr(controller, "ramp_down_ms", 0.0)),
         **{name: getattr(controller, name, 0.0) for name in names},
-        "error_ms": 0.0,
-        "tick_us": controller.tick_us,
+        "error_s": 0.0,
+        "tick_s": controller.tick_us / 1e6,
     }

@@ -11,7 +11,7 @@ from stimloop.errors import CaptureError
 from stimloop_dsp import Quality
 
 if TYPE_CHECKING:
-    from stimloop.prescription import Capture
+    from stimloop.decision import Capture
     from stimloop_dsp import Reading
 
 LEAST_SHARE = 0.5

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from stimloop.tables import OnOff
+from stimloop.kinds import asks_of
+from stimloop_dsp import Aspect
 
 if TYPE_CHECKING:
     from stimloop.prescription import Prescription
@@ -89,7 +90,7 @@ class Chatter:
         self._amplitude = Switching(max(1, range_ua * SWING_PERCENT // 100), per_minute)
         # Other controllers may cross the threshold as often as they like: they hold the level
         # there, or ask for more than one threshold.
-        self._follows_decision = isinstance(prescription.controller, OnOff)
+        self._follows_decision = Aspect.DECISION in asks_of(prescription.controller.make)
         self._decision = Switching(1, per_minute)
         self._chatters = False
 

@@ -136,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--markdown", action="store_true", help="documentation (default)")
     form.add_argument("--c", action="store_true", help="C header")
 
+    add(commands.controllers)
     add(commands.simulate)
     add(commands.impair)
     return parser

@@ -333,6 +333,17 @@ def protocol(options: argparse.Namespace) -> int:
     return DONE
 
 
+def controllers(options: argparse.Namespace) -> int:  # noqa: ARG001  it takes none
+    """Controllers and detectors that a prescription may name, with their keys."""
+    from stimloop.catalogue import markdown
+    from stimloop.decision import CONTROLLERS, DETECTORS
+
+    for kinds in (CONTROLLERS, DETECTORS):
+        print(f"## {kinds.what.capitalize()}s\n")
+        print(markdown(kinds, kinds.names))
+    return DONE
+
+
 def simulate(options: argparse.Namespace) -> int:
     """A simulated implant in a process of its own; its options are that program's."""
     return _simulator("stimloop_sim", options)

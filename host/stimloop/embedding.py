@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from stimloop import tables
 from stimloop.assembly import BELOW_RAIL_UV
 from stimloop.errors import Violation
-from stimloop.quantities import Table, exact
+from stimloop.quantities import exact
 from stimloop_hw.loop import (
     NO_LOOP,
     EmbeddedController,
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from stimloop.prescription import Prescription
     from stimloop_hw.messages import Limits
 
-KINDS: Final[Mapping[type[Table], EmbeddedController]] = MappingProxyType(
+KINDS: Final[Mapping[str, EmbeddedController]] = MappingProxyType(
     {
-        tables.Continuous: EmbeddedController.CONTINUOUS,
-        tables.OnOff: EmbeddedController.ON_OFF,
-        tables.DualThreshold: EmbeddedController.DUAL_THRESHOLD,
-        tables.Proportional: EmbeddedController.PROPORTIONAL,
-        tables.ProportionalIntegral: EmbeddedController.PROPORTIONAL_INTEGRAL,
+        "continuous": EmbeddedController.CONTINUOUS,
+        "on_off": EmbeddedController.ON_OFF,
+        "dual_threshold": EmbeddedController.DUAL_THRESHOLD,
+        "proportional": EmbeddedController.PROPORTIONAL,
+        "proportional_integral": EmbeddedController.PROPORTIONAL_INTEGRAL,
     }
 )
 """Controllers of a prescription that have a number, and so run on a device."""
@@ -59,21 +59,21 @@ def loop_of(asked: Prescription, limits: Limits) -> Loop:
     """
     if asked.controller.where == "host":
         return NO_LOOP
-    detector = asked.detector
+    detector, told = asked.detector, asked.detector.values()
     never_nv = limits.sense_range_uv * 1000  # no level is above the converter's range
     threshold_nv = _whole(detector.threshold_uv, 1000) or never_nv
     saturation_uv = detector.saturation_uv or limits.sense_range_uv - BELOW_RAIL_UV
     values: dict[int, int] = {
         _P.DETECTOR: EmbeddedDetector.BETA,
-        _P.CONTROLLER: KINDS[type(asked.controller)],
+        _P.CONTROLLER: KINDS[asked.controller.kind],
         _P.SENSE_CHANNEL: detector.channel,
         _P.SATURATION_UV: _whole(saturation_uv, 1),
-        _P.BAND_ORDER: detector.order,
-        _P.SMOOTHING: Smoothing[detector.smoothing.upper()],
+        _P.BAND_ORDER: told["order"],
+        _P.SMOOTHING: Smoothing[told["smoothing"].upper()],
         _P.THRESHOLD_NV: threshold_nv,
         _P.RELEASE_NV: threshold_nv
-        if detector.release_uv is None
-        else _whole(detector.release_uv, 1000),
+        if told["release_uv"] is None
+        else _whole(told["release_uv"], 1000),
     }
     for _, parameter, value, factor, _ in _numbers(asked):
         values.setdefault(parameter, _whole(value, factor))
@@ -88,26 +88,28 @@ def _numbers(
     asked: Prescription,
 ) -> Iterator[tuple[str, LoopParameter, float | None, int, str]]:
     """Key, parameter, value, factor to the device's unit, and that unit's name."""
-    detector, table = asked.detector, asked.controller
-    low_hz, high_hz = detector.band_hz
+    detector, told = asked.detector, asked.detector.values()
+    low_hz, high_hz = told["band_hz"]
     yield "detector.band_hz", _P.BAND_LOW_MHZ, low_hz, 1000, "mHz"
     yield "detector.band_hz", _P.BAND_HIGH_MHZ, high_hz, 1000, "mHz"
     yield "detector.saturation_uv", _P.SATURATION_UV, detector.saturation_uv, 1, "µV"
-    yield "detector.smooth_ms", _P.SMOOTH_MS, detector.smooth_ms, 1, "ms"
+    yield "detector.smooth_ms", _P.SMOOTH_MS, told["smooth_ms"], 1, "ms"
     yield "detector.threshold_uv", _P.THRESHOLD_NV, detector.threshold_uv, 1000, "nV"
-    yield "detector.release_uv", _P.RELEASE_NV, detector.release_uv, 1000, "nV"
-    yield "detector.onset_ms", _P.ONSET_MS, detector.onset_ms, 1, "ms"
-    yield "detector.termination_ms", _P.TERMINATION_MS, detector.termination_ms, 1, "ms"
-    yield "detector.blanking_ms", _P.BLANKING_MS, detector.blanking_ms, 1, "ms"
-    if isinstance(table, tables.OnOff | tables.DualThreshold):
-        yield "controller.ramp_up_ms", _P.RAMP_UP_MS, table.ramp_up_ms, 1, "ms"
-        yield "controller.ramp_down_ms", _P.RAMP_DOWN_MS, table.ramp_down_ms, 1, "ms"
-    if isinstance(table, tables.DualThreshold):
-        yield "controller.lower_uv", _P.LOWER_NV, table.lower_uv, 1000, "nV"
-    if isinstance(table, tables.Proportional | tables.ProportionalIntegral):
-        yield "controller.kp_ma", _P.GAIN_UA, table.kp_ma, 1000, "µA"
-    if isinstance(table, tables.ProportionalIntegral):
-        yield "controller.ti_s", _P.INTEGRAL_MS, table.ti_s, 1000, "ms"
+    yield "detector.release_uv", _P.RELEASE_NV, told["release_uv"], 1000, "nV"
+    yield "detector.onset_ms", _P.ONSET_MS, told["onset_ms"], 1, "ms"
+    yield "detector.termination_ms", _P.TERMINATION_MS, told["termination_ms"], 1, "ms"
+    yield "detector.blanking_ms", _P.BLANKING_MS, told["blanking_ms"], 1, "ms"
+    if asked.controller.declares("lower_uv"):
+        yield "detector.lower_uv", _P.LOWER_NV, detector.lower_uv, 1000, "nV"
+    for key, parameter, factor, unit in (
+        ("ramp_up_ms", _P.RAMP_UP_MS, 1, "ms"),
+        ("ramp_down_ms", _P.RAMP_DOWN_MS, 1, "ms"),
+        ("kp_ma", _P.GAIN_UA, 1000, "µA"),
+        ("ti_s", _P.INTEGRAL_MS, 1000, "ms"),
+    ):
+        value: float | None = getattr(asked.controller, key, None)
+        if value is not None:
+            yield f"controller.{key}", parameter, value, factor, unit
 
 
 def violations(asked: Prescription) -> Iterator[Violation]:
@@ -121,10 +123,28 @@ def violations(asked: Prescription) -> Iterator[Violation]:
     ------
     Violation
     """
+    if any(table.where == "device" for table in asked.controllers[1:]) or (
+        asked.schedule is not None and asked.controller.where == "device"
+    ):
+        yield Violation(
+            "schedule",
+            'controllers with where = "device"',
+            "a schedule on the host: the device knows no time of day",
+            'remove the schedule, or where = "device"',
+        )
+        return
     if asked.controller.where == "host":
         return
-    if type(asked.controller) not in KINDS:
-        known = ", ".join(kind.name.lower() for kind in KINDS.values())
+    if asked.detector.kind != "beta":
+        yield Violation(
+            "controller.where",
+            f'"device" behind a detector of kind {asked.detector.kind}',
+            '"host", or a detector of kind beta',
+            "choose one of them",
+        )
+        return
+    if asked.controller.kind not in KINDS:
+        known = ", ".join(KINDS)
         yield Violation(
             "controller.where",
             f'"device" for a controller of kind {asked.controller.kind}, which has no number '

@@ -172,8 +172,8 @@ def thresholds_uv(record: Record) -> list[float]:
     asked = prescription.loads(record.session["prescription"])
     found = (
         asked.detector.threshold_uv,
-        asked.detector.release_uv,
-        getattr(asked.controller, "lower_uv", None),
+        getattr(asked.detector, "release_uv", None),
+        asked.detector.lower_uv,
         getattr(asked.controller, "setpoint_uv", None),
     )
     return [threshold for threshold in found if threshold is not None]

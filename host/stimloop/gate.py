@@ -21,8 +21,9 @@ from stimloop_hw.ranges import runs_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stimloop.decision import DetectorTable
     from stimloop.prescription import Prescription
-    from stimloop.tables import Detector, Stimulation
+    from stimloop.tables import Stimulation
     from stimloop_hw.messages import Limits
 
 PASSIVE_WIDTHS = 8
@@ -129,11 +130,20 @@ def _width(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
 
 
 def _period(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
+    yield from _rate("rate_hz", asked.rate_hz, limits)
+    if asked.rate_min_hz is not None:
+        yield from _rate("rate_min_hz", asked.rate_min_hz, limits)
     period_us = nearest_period_us(asked.rate_hz, limits.period_step_us)
+    if limits.period_min_us <= period_us <= limits.period_max_us:
+        yield from _pulse(asked, limits, period_us)
+
+
+def _rate(key: str, rate_hz: float, limits: Limits) -> Iterator[Violation]:
+    period_us = nearest_period_us(rate_hz, limits.period_step_us)
     if not limits.period_min_us <= period_us <= limits.period_max_us:
         yield Violation(
-            "stimulation.rate_hz",
-            f"{asked.rate_hz:g} Hz",
+            f"stimulation.{key}",
+            f"{rate_hz:g} Hz",
             f"{1e6 / limits.period_max_us:g} to {1e6 / limits.period_min_us:g} Hz",
             "choose a rate in that range",
         )
@@ -142,12 +152,11 @@ def _period(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
     below_us, above_us = neighbours(runs, Fraction(period_us))
     if below_us != above_us:
         yield Violation(
-            "stimulation.rate_hz",
-            f"{asked.rate_hz:g} Hz",
+            f"stimulation.{key}",
+            f"{rate_hz:g} Hz",
             "a rate that the device has",
             f"write {1e6 / above_us:.4g} or {1e6 / below_us:.4g}",
         )
-    yield from _pulse(asked, limits, period_us)
 
 
 def _pulse(asked: Stimulation, limits: Limits, period_us: int) -> Iterator[Violation]:
@@ -198,7 +207,7 @@ def _times(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
         )
 
 
-def _sensing(asked: Detector, limits: Limits) -> Iterator[Violation]:
+def _sensing(asked: DetectorTable, limits: Limits) -> Iterator[Violation]:
     if asked.channel >= limits.sense_channels:
         yield Violation(
             "detector.channel",
@@ -207,10 +216,11 @@ def _sensing(asked: Detector, limits: Limits) -> Iterator[Violation]:
             "choose a channel that the device senses",
         )
     nyquist_hz = limits.sense_rate_hz / 2
-    if asked.band_hz[1] >= nyquist_hz:
+    band_hz: tuple[float, float] = getattr(asked, "band_hz", (0.0, 0.0))
+    if band_hz[1] >= nyquist_hz:
         yield Violation(
             "detector.band_hz",
-            f"up to {asked.band_hz[1]:g} Hz",
+            f"up to {band_hz[1]:g} Hz",
             f"below {nyquist_hz:g} Hz, half the sensing rate",
             "lower the upper edge",
         )

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SIGNAL_LOST_US = 2_000_000
 """Without a trustworthy sample for so long, the fallback amplitude is ordered."""
 
+MOST_PULSES = 16
+"""No trigger asks for more pulses."""
 FALLBACK: Mapping[Bound, str] = {
     Bound.SIGNAL_LOST: (
         f"no sample to be trusted for {SIGNAL_LOST_US / 1e6:g} s: the fallback amplitude is "
@@ -52,11 +54,17 @@ class Order:
     amplitude_ua, period_us : int
     bound : Bound
         The last bound that changed the wanted value, `Bound.NONE` if none did.
+    pulses : int
+        To be triggered, 0 if none are.
+    at_us : int
+        Device time of the first of them, µs; 0 if there is none.
     """
 
     amplitude_ua: int
     period_us: int
     bound: Bound
+    pulses: int = 0
+    at_us: int = 0
 
 
 class Governor:
@@ -145,7 +153,12 @@ class Governor:
         if bound is Bound.NONE and ordered_ua != in_range_ua:
             bound = Bound.STEP
         self._period_us = in_range_us
-        return Order(ordered_ua, in_range_us, bound)
+        if wanted.count == 0 or lost or self.fallback is not Bound.NONE:
+            return Order(ordered_ua, in_range_us, bound)
+        pulses = min(max(wanted.count, 0), MOST_PULSES)
+        if pulses != wanted.count:
+            bound = Bound.RANGE
+        return Order(ordered_ua, in_range_us, bound, pulses, wanted.at_us)
 
     def _in_range(self, amplitude_ua: int) -> int:
         """Zero, or between the program's limits; below its minimum off is the safer side."""
@@ -190,4 +203,5 @@ class Governor:
 
 def _is_whole(wanted: Setting) -> bool:
     """A controller of somebody else's may hand on anything; only integers are orders."""
-    return type(wanted.amplitude_ua) is int and type(wanted.period_us) is int
+    values = (wanted.amplitude_ua, wanted.period_us, wanted.at_us, wanted.count)
+    return all(type(value) is int for value in values)

@@ -5,12 +5,11 @@
     schema = 1
     device_id = "…" the one device that it is for, as `stimloop status` says; any if not given
     [stimulation]   the envelope: amplitude, width, rate, slew, contacts, lease
-    [detector]      the beta detector: channel, band, smoothing, threshold
+    [detector]      kind, its own keys, and channel and thresholds
     [evoked]        instead of it: the response after every pulse
     [capture]       instead of a threshold: a percentile of what is sensed before therapy
-    [controller]    kind = continuous | on_off | dual_threshold | proportional |
-                    proportional_integral | ecap_logarithmic | ecap_linear, and the keys of
-                    that kind; where = host | device
+    [controller]    kind, and its own keys (docs/controllers.md); where = host | device
+    [schedule]      other controllers by time of day
     [governor]      how often the loop may switch
 
 Nothing is guessed or clamped: an unknown key, a number in quotes, and values that do not fit
@@ -21,36 +20,34 @@ not known here; `Prescription.check` compares with what it said.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import PrivateAttr, ValidationError, model_validator
 
-from stimloop import document, embedding, gate
-from stimloop.errors import PrescriptionError, Violation
-from stimloop.quantities import CONTACTS, DeviceId, Table
-from stimloop.tables import (
-    CONTROLLERS,
+from stimloop import accord, assembly, document, embedding, gate
+from stimloop.decision import (
+    DETECTORS,
     Capture,
     Controller,
+    ControllerTable,
     Detector,
-    DualThreshold,
-    EcapLinear,
-    EcapLogarithmic,
-    Evoked,
-    Governor,
-    Patient,
-    Stimulation,
+    DetectorTable,
+    Entry,
+    Schedule,
 )
+from stimloop.errors import PrescriptionError, Violation
+from stimloop.quantities import CONTACTS, DeviceId, Table
+from stimloop.tables import Evoked, Governor, Patient, Stimulation
 from stimloop.violations import refusals, violations_of
 from stimloop_hw.program import Mode, Program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from stimloop_hw.messages import Identity, Limits
 
-__all__ = ["SCHEMA", "Capture", "Detector", "Prescription", "Stimulation", "load", "loads"]
+__all__ = ["SCHEMA", "Capture", "Prescription", "Stimulation", "load", "loads"]
 
 SCHEMA = 1
 
@@ -65,13 +62,14 @@ class Prescription(Table):
     device_id : str or None
         The one device that it is for, 16 hexadecimal digits; None if it is for any.
     stimulation : Stimulation
-    detector : Detector
+    detector : DetectorTable
     evoked : Evoked or None
         None where the detector's signal is sensed.
     capture : Capture or None
         None where the threshold is written down, or none is needed.
-    controller : Continuous, OnOff, DualThreshold, Proportional, ProportionalIntegral, \
-            EcapLogarithmic or EcapLinear
+    controller : ControllerTable
+    schedule : Schedule or None
+        None where one controller acts all day.
     governor : Governor
     patient : Patient or None
         None where the patient has no choice.
@@ -80,10 +78,11 @@ class Prescription(Table):
     name: str = ""
     device_id: DeviceId | None = None
     stimulation: Stimulation
-    detector: Detector = Detector()
+    detector: Detector = DETECTORS.validate({})  # type: ignore[assignment]  # a DetectorTable
     evoked: Evoked | None = None
     capture: Capture | None = None
     controller: Controller
+    schedule: Schedule | None = None
     governor: Governor = Governor()
     patient: Patient | None = None
     _source: str = PrivateAttr(default="")
@@ -93,12 +92,24 @@ class Prescription(Table):
         """The text that it was read from, for the record."""
         return self._source
 
+    @property
+    def controllers(self) -> tuple[ControllerTable, ...]:
+        """Every controller that may act: the prescription's own, then those of the schedule."""
+        entries = () if self.schedule is None else self.schedule.entries
+        return (self.controller, *(entry.controller for entry in entries))
+
+    def uses(self, parameter: str) -> bool:
+        """Whether detector or controllers have a parameter of this name."""
+        return any(part.declares(parameter) for part in (self.detector, *self.controllers))
+
+    @property
+    def triggers(self) -> bool:
+        """Whether pulses are triggered one by one, instead of a train that runs."""
+        return any(getattr(table.make, "triggers", False) for table in self.controllers)
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        found = list(_evoked_violations(self))
-        if self.evoked is None and not found:
-            found = [*_threshold_violations(self), *_lower_violations(self)]
-        found += embedding.violations(self)
+        found = [*accord.violations(self), *embedding.violations(self)]
         if found:
             raise refusals(found)
         return self
@@ -116,7 +127,9 @@ class Prescription(Table):
         PrescriptionError
             With every violation, if there is any.
         """
-        violations = tuple(gate.violations(self, limits))
+        violations = tuple(gate.violations(self, limits)) or tuple(
+            assembly.violations(self, self._program(limits), limits)
+        )
         if violations:
             raise PrescriptionError(violations)
 
@@ -144,8 +157,8 @@ class Prescription(Table):
     def program(self, limits: Limits) -> Program:
         """Express the envelope in the device's integers.
 
-        The rate is quantised: both periods of the program are the multiple of the device's
-        period step that is nearest to ``1e6 / rate_hz`` µs, halves up. 130 Hz in steps of
+        Rates are quantised: the periods of the program are the multiples of the device's
+        period step that are nearest to ``1e6 / rate_hz`` µs, halves up. 130 Hz in steps of
         10 µs becomes 7690 µs, 130.04 Hz. Nothing else is rounded.
 
         Parameters
@@ -163,15 +176,19 @@ class Prescription(Table):
             If `check` finds a violation.
         """
         self.check(limits)
+        return self._program(limits)
+
+    def _program(self, limits: Limits) -> Program:
         asked = self.stimulation
         period_us = gate.nearest_period_us(asked.rate_hz, limits.period_step_us)
+        slowest_hz = asked.rate_hz if asked.rate_min_hz is None else asked.rate_min_hz
         program = Program(
-            mode=Mode.TRAIN,
+            mode=Mode.TRIGGERED if self.triggers else Mode.TRAIN,
             amplitude_min_ua=_thousandths(asked.amplitude_min_ma),
             amplitude_max_ua=_thousandths(asked.amplitude_ma),
             width_us=asked.pulse_width_us,
             period_min_us=period_us,
-            period_max_us=period_us,
+            period_max_us=gate.nearest_period_us(slowest_hz, limits.period_step_us),
             slew_ua_s=_thousandths(asked.slew_ma_per_s),
             fallback_ua=_thousandths(asked.fallback_ma),
             cathodes=sum(CONTACTS[name] for name in asked.cathodes),
@@ -201,15 +218,13 @@ class Prescription(Table):
 _TABLES: dict[str, type[Table]] = {
     "": Prescription,
     "stimulation": Stimulation,
-    "detector": Detector,
+    "detector": DetectorTable,
     "evoked": Evoked,
     "capture": Capture,
+    "schedule": Schedule,
+    "schedule.entries": Entry,
     "governor": Governor,
     "patient": Patient,
-    **{
-        f"controller.{get_args(table.model_fields['kind'].annotation)[0]}": table
-        for table in CONTROLLERS
-    },
 }
 
 
@@ -259,87 +274,3 @@ def of_tables(tables: Mapping[str, Any]) -> Prescription:
         return Prescription.model_validate(tables)
     except ValidationError as error:
         raise PrescriptionError(violations_of(error, _TABLES)) from None
-
-
-def _evoked_violations(asked: Prescription) -> Iterator[Violation]:
-    controller, kind = asked.controller, asked.controller.kind
-    holds = isinstance(controller, EcapLogarithmic | EcapLinear)
-    if holds and asked.evoked is None:
-        yield Violation(
-            "evoked",
-            "nothing",
-            f"the table that tells a controller of kind {kind} where the response is",
-            "add [evoked] with n1_ms",
-        )
-    elif asked.evoked is not None and not holds and kind != "continuous":
-        yield Violation(
-            "controller.kind",
-            f"{kind} beside [evoked]",
-            "ecap_logarithmic, ecap_linear or continuous",
-            "choose one of them, or remove [evoked]",
-        )
-    if asked.evoked is not None and asked.capture is not None:
-        yield Violation(
-            "capture",
-            "a [capture] beside [evoked]",
-            "one of them",
-            "remove it: a setpoint comes from a titration",
-        )
-    if isinstance(controller, EcapLogarithmic | EcapLinear):
-        least_ma, most_ma = asked.stimulation.amplitude_min_ma, asked.stimulation.amplitude_ma
-        if not least_ma <= controller.open_loop_ma <= most_ma:
-            yield Violation(
-                "controller.open_loop_ma",
-                f"{controller.open_loop_ma:g} mA",
-                f"amplitude_min_ma to amplitude_ma, {least_ma:g} to {most_ma:g} mA",
-                "choose an amplitude of the therapy",
-            )
-
-
-def _threshold_violations(asked: Prescription) -> Iterator[Violation]:
-    kind, threshold_uv = asked.controller.kind, asked.detector.threshold_uv
-    if threshold_uv is not None and asked.capture is not None:
-        yield Violation(
-            "detector.threshold_uv",
-            f"{threshold_uv:g} µV beside a [capture]",
-            "one of them",
-            "remove the threshold to capture it, or the table to keep it",
-        )
-    elif threshold_uv is None and asked.capture is None and kind != "continuous":
-        yield Violation(
-            "detector.threshold_uv",
-            "nothing",
-            f"a threshold for a controller of kind {kind}",
-            "add threshold_uv, or a [capture] that finds it",
-        )
-
-
-def _lower_violations(asked: Prescription) -> Iterator[Violation]:
-    dual = isinstance(asked.controller, DualThreshold)
-    capture = asked.capture
-    if capture is not None and (dual or capture.lower_percentile is not None):
-        lower = capture.lower_percentile
-        if not dual or lower is None or lower > capture.percentile:
-            yield Violation(
-                "capture.lower_percentile",
-                "nothing" if lower is None else f"{lower:g}",
-                f"0 to percentile, {capture.percentile:g}, for dual_threshold only",
-                "add or lower it" if dual else "remove it",
-            )
-    if not isinstance(asked.controller, DualThreshold):
-        return
-    lower_uv, upper_uv = asked.controller.lower_uv, asked.detector.threshold_uv
-    if capture is not None and lower_uv is not None:
-        yield Violation(
-            "controller.lower_uv",
-            f"{lower_uv:g} µV beside a [capture]",
-            "one of them",
-            "remove it: capture.lower_percentile finds the lower threshold",
-        )
-    elif upper_uv is not None and (lower_uv is None or lower_uv > upper_uv):
-        yield Violation(
-            "controller.lower_uv",
-            "nothing" if lower_uv is None else f"{lower_uv:g} µV",
-            f"0 to detector.threshold_uv, {upper_uv:g} µV",
-            "add the lower threshold" if lower_uv is None else "lower it",
-        )

@@ -15,16 +15,16 @@ import numpy as np
 from stimloop import assembly
 from stimloop.capture import ThresholdCapture
 from stimloop.chatter import Chatter
-from stimloop.errors import TherapyEnded
+from stimloop.errors import CaptureError, TherapyEnded
 from stimloop.governor import FALLBACK, Governor, Order
 from stimloop.notices import heed
 from stimloop.step import Latency, Step
-from stimloop.tables import DualThreshold
-from stimloop_dsp import BetaDetector, Quality, Setting
+from stimloop_dsp import Quality, Setting
 from stimloop_hw.messages import (
     Heartbeat,
     Setpoint,
     Status,
+    Trigger,
 )
 from stimloop_hw.vocabulary import Bound, SensedFlag, State
 
@@ -103,8 +103,7 @@ class Session:
         self._unsure = False
         self._capture: ThresholdCapture | None = None
         if prescription.capture is None:
-            threshold_uv = prescription.detector.threshold_uv or assembly.NEVER_UV
-            self._controller = self._controlled(threshold_uv, _lower_uv(prescription))
+            self._controller = self._controlled(*assembly.thresholds_uv(prescription))
         else:
             self._capture = ThresholdCapture(prescription.capture, self.tick_us)
 
@@ -167,6 +166,8 @@ class Session:
             order.period_us,
             order.bound,
             sp,
+            order.pulses,
+            order.at_us,
         )
         self.log.sensed(block)
         self.log.step(step)
@@ -207,11 +208,9 @@ class Session:
         if self._capture.push(reading):
             threshold_uv, lower_uv = self._capture.thresholds_uv()
             self._capture = None
-            assert isinstance(self._detector, BetaDetector)  # no other one is captured for
-            self._detector.thresholds = (threshold_uv, threshold_uv)
-            self._controller = self._controlled(threshold_uv, lower_uv)
+            self._take_thresholds(threshold_uv, lower_uv)
             found_uv = [threshold_uv]
-            if isinstance(self._prescription.controller, DualThreshold):
+            if self._prescription.uses("lower_uv"):
                 found_uv.append(lower_uv)
             for code, value_uv in enumerate(found_uv):
                 self.log.event(
@@ -224,6 +223,17 @@ class Session:
                 )
         period_us = self._program.period_min_us
         return Setting(0, period_us), Order(0, period_us, Bound.CAPTURE)
+
+    def _take_thresholds(self, threshold_uv: float, lower_uv: float) -> None:
+        """Detector and controller take what was captured."""
+        detector = self._prescription.detector
+        own_uv = (threshold_uv, lower_uv if detector.declares("lower_uv") else threshold_uv)
+        try:
+            if detector.declares("threshold_uv"):
+                self._detector.thresholds = own_uv  # type: ignore[attr-defined]  # as it declares
+            self._controller = self._controlled(threshold_uv, lower_uv)
+        except ValueError as problem:
+            raise CaptureError(f"what was captured cannot be used: {problem}") from problem
 
     def _start(self, block: Block) -> None:
         self._sent_us = self.wire.start(self._program.crc(), self._lease_ms)
@@ -240,17 +250,24 @@ class Session:
             order.amplitude_ua == self._sent.amplitude_ua
             and order.period_us == self._sent.period_us
         )
-        if not self.stimulating or (same and not self._lost):
+        if not self.stimulating:
             return 0
-        self._lost = False
-        self._sp += 1
-        self._sent = order
-        self._sent_us = max(self._sent_us, t_us)
-        self.wire.send(
-            Setpoint(self._sp, 0, order.amplitude_ua, order.period_us, 0),
-            t_us + SETPOINT_LATEST_US,
-        )
-        return self._sp
+        sp = 0
+        if not same or self._lost:
+            self._lost = False
+            self._sp += 1
+            sp = self._sp
+            self._sent = order
+            self._sent_us = max(self._sent_us, t_us)
+            self.wire.send(
+                Setpoint(sp, 0, order.amplitude_ua, order.period_us, 0),
+                t_us + SETPOINT_LATEST_US,
+            )
+        if order.pulses:
+            # 32 bits of a time on the wire, of which zero would be "now".
+            at_us = order.at_us & 0xFFFFFFFF or 1
+            self.wire.send(Trigger(0, order.pulses, at_us), t_us + SETPOINT_LATEST_US)
+        return sp
 
     def _heed_notices(self) -> None:
         """The device is the authority: go on from what it says."""
@@ -270,10 +287,3 @@ class Session:
             self._governor.rebase(status.amplitude_ua)
             self._lost = True
             self._unsure = False
-
-
-def _lower_uv(prescription: Prescription) -> float:
-    """Lower threshold of the one controller that has one, µV."""
-    table = prescription.controller
-    lower_uv = table.lower_uv if isinstance(table, DualThreshold) else None
-    return 0.0 if lower_uv is None else lower_uv

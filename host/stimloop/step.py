@@ -31,6 +31,10 @@ class Step:
         `stimloop_hw.vocabulary.Bound` that made the difference.
     sp : int
         Number of the setpoint sent, 0 where none was.
+    pulses : int
+        Pulses triggered, 0 where none were.
+    at_us : int
+        Device time of the first of them, µs; 0 where none were.
     """
 
     index: int
@@ -45,6 +49,8 @@ class Step:
     admitted_period_us: int
     bound: int
     sp: int
+    pulses: int = 0
+    at_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from stimloop.errors import Violation
-from stimloop.quantities import Contacts, Milliamperes, Milliseconds, Number, Percentile, Table
+from stimloop.quantities import Contacts, Milliamperes, Number, Table
 from stimloop.violations import refusals, shown
 from stimloop_hw.program import PASSIVE
 
@@ -36,7 +36,10 @@ class Stimulation(Table):
     pulse_width_us : int
         Width of the cathodic phase, µs.
     rate_hz : float
-        Pulses per second; becomes the nearest period that the device has.
+        Pulses per second; becomes the nearest period that the device has. For a controller of
+        the rate it is the highest.
+    rate_min_hz : float or None
+        The lowest rate of a controller of the rate, below which it is off; None for all others.
     slew_ma_per_s : float
         Fastest change of the amplitude, mA/s.
     fallback_ma : float
@@ -69,6 +72,7 @@ class Stimulation(Table):
     amplitude_min_ma: Milliamperes = 0.0
     pulse_width_us: int = Field(gt=0, le=1_000_000)
     rate_hz: Number = Field(gt=0)
+    rate_min_hz: Annotated[Number, Field(gt=0)] | None = None
     slew_ma_per_s: Milliamperes = Field(gt=0)
     fallback_ma: Milliamperes = 0.0
     lease_ms: int = Field(default=2000, ge=LEASE_MIN_MS)
@@ -123,6 +127,15 @@ class Stimulation(Table):
                     f"{self.fallback_ma:g} mA",
                     f"0, or at least amplitude_min_ma, {self.amplitude_min_ma:g} mA",
                     "fall back to 0, or to an amplitude of the therapy",
+                )
+            )
+        if self.rate_min_hz is not None and self.rate_min_hz > self.rate_hz:
+            found.append(
+                Violation(
+                    "stimulation.rate_min_hz",
+                    f"{self.rate_min_hz:g} Hz",
+                    f"at most rate_hz, {self.rate_hz:g} Hz",
+                    "lower it",
                 )
             )
         for key, names in (("cathodes", self.cathodes), ("anodes", self.anodes)):
@@ -189,72 +202,6 @@ class Stimulation(Table):
             )
 
 
-class Detector(Table):
-    """The beta detector; its level is shown and recorded whatever the controller.
-
-    Attributes
-    ----------
-    channel : int
-        Sensing channel.
-    band_hz : tuple of float
-        Lower and upper edge of the band-pass, Hz.
-    order : int
-        Order of the band-pass, 1 to 4; a higher one has steeper edges and more delay.
-    smoothing : {'moving_average', 'one_pole'}
-        Smoother of the rectified signal.
-    smooth_ms : float
-        Its length or time constant, ms.
-    threshold_uv : float or None
-        Active above this, µV; None where `Capture` finds it or nothing needs one.
-    release_uv : float or None
-        Inactive at or below this, µV, up to `threshold_uv`, which it is if not given.
-    onset_ms, termination_ms : float
-        How long the level must stay above, or below, before the decision changes, ms.
-    blanking_ms : float
-        How long a decision stands at least, ms.
-    saturation_uv : float or None
-        Samples beyond ± this are held, µV; the device's range if not given.
-    """
-
-    channel: int = Field(default=0, ge=0)
-    band_hz: tuple[Number, Number] = Field(default=(13.0, 35.0), strict=False)
-    order: int = Field(default=2, ge=1, le=4)
-    smoothing: Literal["moving_average", "one_pole"] = "moving_average"
-    smooth_ms: Milliseconds = 400.0
-    threshold_uv: Number | None = Field(default=None, gt=0)
-    release_uv: Number | None = Field(default=None, ge=0)
-    onset_ms: Milliseconds = 0.0
-    termination_ms: Milliseconds = 0.0
-    blanking_ms: Milliseconds = 0.0
-    saturation_uv: Number | None = Field(default=None, gt=0)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        found = []
-        low, high = self.band_hz
-        if not 0 < low < high:
-            found.append(
-                Violation(
-                    "detector.band_hz",
-                    shown(self.band_hz),
-                    "0 < lower < upper",
-                    "write the lower edge first",
-                )
-            )
-        if self.release_uv is not None and self.release_uv > (self.threshold_uv or 0.0):
-            found.append(
-                Violation(
-                    "detector.release_uv",
-                    f"{self.release_uv:g} µV",
-                    "at most threshold_uv, and only with it",
-                    "lower release_uv, or remove it: the threshold then serves both ways",
-                )
-            )
-        if found:
-            raise refusals(found)
-        return self
-
-
 class Evoked(Table):
     """Sense the response that each pulse evokes, instead of the beta detector's signal.
 
@@ -277,24 +224,6 @@ class Evoked(Table):
     least_uv: Number = Field(default=10.0, gt=0)
     lobe_hz: Number = Field(default=1000.0, gt=0)
     search: int = Field(default=50, ge=0, le=1_000_000)
-
-
-class Capture(Table):
-    """How a threshold is found: sense without stimulating, then take a percentile.
-
-    Attributes
-    ----------
-    seconds : float
-        For how long, up to an hour.
-    percentile : float
-        Of the level, 0 to 100: the threshold, the upper one, or the setpoint.
-    lower_percentile : float or None
-        Of the level: the lower threshold of a dual_threshold controller.
-    """
-
-    seconds: Number = Field(gt=0, le=3600)
-    percentile: Percentile
-    lower_percentile: Percentile | None = None
 
 
 class Patient(Table):
@@ -335,165 +264,10 @@ class Governor(Table):
     Attributes
     ----------
     switches_per_min : int
-        More swings of the wanted amplitude within 60 s, or with on_off more decisions of the
-        detector, are chatter: the fallback amplitude is ordered until the session ends. The
-        default is a design choice: twice what on/off control does on the virtual patients.
+        More swings of the wanted amplitude within 60 s, or more decisions of the detector where
+        the controller follows them, are chatter: the fallback amplitude is ordered until the
+        session ends. The default is a design choice: twice what on/off control does on the
+        virtual patients.
     """
 
     switches_per_min: int = Field(default=240, ge=2, le=1200)
-
-
-class _Placed(Table):
-    """What every controller says: where its loop closes.
-
-    Attributes
-    ----------
-    where : {'host', 'device'}
-        On the device the committed program carries detector and controller, and the host only
-        watches.
-    """
-
-    where: Literal["host", "device"] = "host"
-
-
-class Continuous(_Placed):
-    """One amplitude, whatever the level says, as long as the samples can be trusted."""
-
-    kind: Literal["continuous"]
-
-
-class OnOff(_Placed):
-    """Up while the detector is active, down while it is not.
-
-    Attributes
-    ----------
-    ramp_up_ms, ramp_down_ms : float
-        Time from the lower to the upper limit, and back, ms.
-    """
-
-    kind: Literal["on_off"]
-    ramp_up_ms: Milliseconds = 250.0
-    ramp_down_ms: Milliseconds = 250.0
-
-
-class DualThreshold(_Placed):
-    """Up above the detector's threshold, down below a lower one, hold between.
-
-    Attributes
-    ----------
-    ramp_up_ms, ramp_down_ms : float
-        Time from the lower to the upper limit, and back, ms.
-    lower_uv : float or None
-        Lower threshold, µV; None where `Capture` finds it.
-    """
-
-    kind: Literal["dual_threshold"]
-    ramp_up_ms: Milliseconds = 250.0
-    ramp_down_ms: Milliseconds = 250.0
-    lower_uv: Number | None = Field(default=None, ge=0)
-
-
-class Proportional(_Placed):
-    """Amplitude in proportion to the normalised error, (level - threshold) / threshold.
-
-    Attributes
-    ----------
-    kp_ma : float
-        Amplitude per unit of error, mA.
-    """
-
-    kind: Literal["proportional"]
-    kp_ma: Number = Field(gt=0)
-
-
-class ProportionalIntegral(_Placed):
-    """Amplitude by the normalised error and its integral.
-
-    Attributes
-    ----------
-    kp_ma : float
-        Amplitude per unit of error, mA.
-    ti_s : float
-        Time in which a constant error doubles its own output, s.
-    """
-
-    kind: Literal["proportional_integral"]
-    kp_ma: Number = Field(gt=0)
-    ti_s: Number = Field(gt=0)
-
-
-class _Ecap(_Placed):
-    """What both laws that hold the evoked response at a setpoint have in common.
-
-    Attributes
-    ----------
-    setpoint_uv : float
-        Wanted response, N1 to P2, µV.
-    open_loop_ma : float
-        Amplitude while there is no response, mA; stimulation.fallback_ma is the device's own.
-    rise_per_pulse_percent, rise_per_s_percent : float
-        Greatest rise from pulse to pulse, and over a second, percent.
-    lost_ms : float
-        How long the response may be missing, ms.
-    """
-
-    setpoint_uv: Number = Field(gt=0)
-    open_loop_ma: Milliamperes = Field(gt=0)
-    rise_per_pulse_percent: Number = Field(default=5.0, gt=0, le=100)
-    rise_per_s_percent: Number = Field(default=20.0, gt=0, le=1000)
-    lost_ms: Milliseconds = 2000.0
-
-
-class EcapLogarithmic(_Ecap):
-    """Hold the evoked response at a setpoint, in the logarithm of the amplitude.
-
-    Attributes
-    ----------
-    gain : float
-        Per pulse.
-    setpoint_uv, open_loop_ma, rise_per_pulse_percent, rise_per_s_percent, lost_ms : float
-        Of both laws: setpoint, µV; amplitude without a response, mA; greatest rises, percent;
-        how long a response may be missing, ms.
-    """
-
-    kind: Literal["ecap_logarithmic"]
-    gain: Number = Field(default=0.05, gt=0, le=0.25)
-
-
-class EcapLinear(_Ecap):
-    """Hold the evoked response at a setpoint, in the amplitude itself.
-
-    Attributes
-    ----------
-    slope_uv_per_ma : float
-        Growth of the response that the gain is meant for, µV/mA.
-    gain : float
-        Per pulse.
-    setpoint_uv, open_loop_ma, rise_per_pulse_percent, rise_per_s_percent, lost_ms : float
-        As those of `EcapLogarithmic`.
-    """
-
-    kind: Literal["ecap_linear"]
-    slope_uv_per_ma: Number = Field(gt=0)
-    gain: Number = Field(default=0.2, gt=0, le=1)
-
-
-CONTROLLERS: tuple[type[Table], ...] = (
-    Continuous,
-    OnOff,
-    DualThreshold,
-    Proportional,
-    ProportionalIntegral,
-    EcapLogarithmic,
-    EcapLinear,
-)
-Controller = Annotated[
-    Continuous
-    | OnOff
-    | DualThreshold
-    | Proportional
-    | ProportionalIntegral
-    | EcapLogarithmic
-    | EcapLinear,
-    Field(discriminator="kind"),
-]

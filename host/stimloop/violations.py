@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -30,14 +31,12 @@ _KINDS = {
     ),
     "too_long": ("a list of two numbers", "remove the others"),
     "missing": ("a value", "add it, since there is no default"),
-    "union_tag_not_found": ("a table with the key kind", "add the key kind"),
 }
 _BOUNDS = {
     "greater_than": ("more than {gt}", "raise it"),
     "greater_than_equal": ("{ge} or more", "raise it"),
     "less_than_equal": ("{le} or less", "lower it"),
     "literal_error": ("{expected}", "choose one of them"),
-    "union_tag_invalid": ("{expected_tags}", "choose one of them"),
 }
 
 
@@ -49,6 +48,11 @@ def refusal(allowed: str, remedy: str) -> PydanticCustomError:
 def refusals(violations: list[Violation]) -> PydanticCustomError:
     """Make a validator's objections to how the values of a table fit together."""
     return PydanticCustomError("relations", "violations", {"violations": violations})
+
+
+def nested(violations: list[Violation]) -> PydanticCustomError:
+    """Make a validator's objections to a table, whose name they leave out."""
+    return PydanticCustomError("nested", "violations", {"violations": violations})
 
 
 def violations_of(
@@ -71,6 +75,12 @@ def violations_of(
     for details in error.errors(include_url=False):
         if details["type"] == "relations":
             found += details["ctx"]["violations"]
+        elif details["type"] == "nested":
+            table = _dotted(details["loc"])
+            found += [
+                replace(violation, field=f"{table}.{violation.field}".rstrip("."))
+                for violation in details["ctx"]["violations"]
+            ]
         else:
             found.append(_violation(details, tables))
     return tuple(found)
@@ -79,7 +89,7 @@ def violations_of(
 def _violation(details: ErrorDetails, tables: Mapping[str, type[BaseModel]]) -> Violation:
     kind, location = details["type"], details["loc"]
     context: dict[str, Any] = details.get("ctx", {})
-    asked = "nothing" if kind in {"missing", "union_tag_not_found"} else shown(details["input"])
+    asked = "nothing" if kind == "missing" else shown(details["input"])
     if kind == "extra_forbidden":
         table = ".".join(str(part) for part in location[:-1] if not isinstance(part, int))
         keys = list(tables[table].model_fields)
@@ -94,15 +104,11 @@ def _violation(details: ErrorDetails, tables: Mapping[str, type[BaseModel]]) -> 
         allowed, remedy = (text.format(**context) for text in _BOUNDS[kind])
     else:
         allowed, remedy = _KINDS.get(kind, (details["msg"], "correct it"))
-    if kind == "union_tag_invalid":
-        return Violation(f"{_dotted(location)}.kind", shown(context["tag"]), allowed, remedy)
     return Violation(_dotted(location), asked, allowed, remedy)
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
-    # pydantic names the chosen member of the union after "controller"; the file does not.
-    parts = location[:1] + location[2:] if location[0] == "controller" else location
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return name.removeprefix(".")
 
 

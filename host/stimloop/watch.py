@@ -19,7 +19,6 @@ from stimloop.governor import FALLBACK, Governor
 from stimloop.notices import heed
 from stimloop.session import HEARTBEAT_US, SETPOINT_LATEST_US
 from stimloop.step import Latency, Step
-from stimloop.tables import DualThreshold
 from stimloop_dsp import Quality
 from stimloop_hw.messages import Heartbeat
 from stimloop_hw.vocabulary import Bound, SensedFlag, State
@@ -57,15 +56,9 @@ class Shadow:
 
     def __init__(self, prescription: Prescription, limits: Limits, program: Program) -> None:
         tick_us = assembly.tick_us(prescription, limits)
-        table = prescription.controller
-        lower_uv = table.lower_uv if isinstance(table, DualThreshold) else None
         self._detector = assembly.detector(prescription, limits)
         self._controller = assembly.controller(
-            prescription,
-            program,
-            tick_us,
-            prescription.detector.threshold_uv or assembly.NEVER_UV,
-            lower_uv or 0.0,
+            prescription, program, tick_us, *assembly.thresholds_uv(prescription)
         )
         self.governor = Governor(program, limits, tick_us)
         self.blind = False

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ANY_UV = 1.0
 """Stands for a threshold that the calibration will find."""
-_THRESHOLDS = ("threshold_uv", "release_uv")
+_THRESHOLDS = ("threshold_uv", "lower_uv", "release_uv")
 _STREAM = 0x5EED
 """Keeps the random duty cycle apart from the patient's noise of the same seed."""
 
@@ -116,7 +116,9 @@ class Arm:
             detector["threshold_uv"] = _found_uv(levels_uv, self.threshold_percentile)
             tables["detector"] = detector
         if self.lower_percentile is not None:
-            controller["lower_uv"] = _found_uv(levels_uv, self.lower_percentile)
+            detector = dict(tables.get("detector", {}))
+            detector["lower_uv"] = _found_uv(levels_uv, self.lower_percentile)
+            tables["detector"] = detector
         if on_host:
             controller["where"] = "host"
         return prescriptions.of_tables({**tables, "controller": controller})

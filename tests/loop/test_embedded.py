@@ -35,7 +35,7 @@ ON_DEVICE = TOML + 'where = "device"\n'
 KINDS = {
     "continuous": "",
     "on_off": "",
-    "dual_threshold": "lower_uv = 2.1\n",
+    "dual_threshold": "",
     "proportional": "kp_ma = 1.7\n",
     "proportional_integral": "kp_ma = 0.57\nti_s = 0.2\n",
 }
@@ -47,6 +47,8 @@ STN = (
 
 def embedded(kind: str = "on_off") -> stimloop.Prescription:
     text = ON_DEVICE.replace('"on_off"', f'"{kind}"')
+    if kind == "dual_threshold":
+        text = text.replace("[controller]", "lower_uv = 2.1\n[controller]")
     return prescriptions.loads(text + KINDS[kind])
 
 

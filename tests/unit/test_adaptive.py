@@ -23,13 +23,14 @@ from stimloop_dsp import (
     DualThreshold,
     OnOff,
     PerceptDetector,
+    PerceptDual,
     Proportional,
     ProportionalIntegral,
     Quality,
     RcsDetector,
     Setting,
 )
-from stimloop_dsp.percept import PerceptConfig, PerceptController
+from stimloop_dsp.percept import PerceptConfig
 from stimloop_dsp.rcs import DetectorConfig, FftConfig, PowerBand
 from stimloop_hw.groups import ProgramSet
 from stimloop_hw.loop import (
@@ -144,15 +145,12 @@ CONFIG = PerceptConfig(
     1.7,
     2.5,
     0.0,
-    3.0,
-    1.0,
+    0.0,
+    0.0,
     AveragingDurationInMilliSeconds=1200,
     UpperThresholdOnsetInMilliSeconds=400,
     LowerThresholdOnsetInMilliSeconds=600,
     DetectionBlankingDurationInMilliSeconds=1000,
-    TransitionUpInMilliSeconds=2000,
-    TransitionDownInMilliSeconds=3000,
-    AdaptiveStartupDelayInMilliSeconds=1500,
 )
 
 
@@ -213,25 +211,28 @@ def embedded(detector: EmbeddedDetector, controller: EmbeddedController) -> Loop
     return Loop.of({number.value: value for number, value in {**own, **kinds}.items()})
 
 
-def on_host(kind: EmbeddedController, detector: Detector) -> Controller:
+def on_host(kind: EmbeddedController) -> Controller:
     """The same controller as a host makes it, of decimals."""
     ramps: dict[str, Any] = {"ramp_up_ms": 250.0, "ramp_down_ms": 400.0}
     match kind:
         case EmbeddedController.CONTINUOUS:
-            return Continuous(**ENVELOPE, amplitude_ua=3000)
+            return Continuous(**ENVELOPE)
         case EmbeddedController.ON_OFF:
             return OnOff(**ENVELOPE, **ramps)
         case EmbeddedController.DUAL_THRESHOLD:
-            return DualThreshold(**ENVELOPE, upper_uv=3.0, lower_uv=1.9, **ramps)
+            return DualThreshold(**ENVELOPE, threshold_uv=3.0, lower_uv=1.9, **ramps)
         case EmbeddedController.PROPORTIONAL:
-            return Proportional(**ENVELOPE, setpoint_uv=3.0, gain_ua=2300.0)
+            return Proportional(**ENVELOPE, threshold_uv=3.0, kp_ua=2300.0)
         case EmbeddedController.PROPORTIONAL_INTEGRAL:
-            return ProportionalIntegral(
-                **ENVELOPE, setpoint_uv=3.0, gain_ua=2300.0, integral_ms=200.0
-            )
+            return ProportionalIntegral(**ENVELOPE, threshold_uv=3.0, kp_ua=2300.0, ti_s=0.2)
         case _:
-            assert isinstance(detector, PerceptDetector)
-            return PerceptController(CONFIG, detector, tick_us=TICK_US, period_us=7690)
+            return PerceptDual(
+                **ENVELOPE,
+                suspend_ua=1000,
+                transition_up_ms=2000,
+                transition_down_ms=3000,
+                startup_delay_ms=1500,
+            )
 
 
 class Bad:
@@ -277,7 +278,7 @@ def test_the_device_decides_what_a_host_does_on_the_same_samples_bit_for_bit(
     assert len(theirs) == len(blocks) == TICKS
     limits = describe_limits(DBS, firmware.front_end)
     sensing = DETECTOR_OF[detector][1]()
-    steering = on_host(controller, sensing)
+    steering = on_host(controller)
     governor = Governor(program, limits, TICK_US)
     sent, sp = (0, program.period_min_us), 0
     flags, bounds = Quality.OK, Counter[int]()

@@ -40,13 +40,13 @@ def detector(fs_hz: int) -> BetaDetector:
 
 def controllers() -> list[Compiled]:
     return [
-        Continuous(amplitude_ua=2300, **RANGE),
+        Continuous(**RANGE),
         OnOff(**RANGE),
         DualThreshold(
-            upper_uv=1.6, lower_uv=1.0, ramp_up_ms=777.0, ramp_down_ms=1500.0, **RANGE
+            threshold_uv=1.6, lower_uv=1.0, ramp_up_ms=777.0, ramp_down_ms=1500.0, **RANGE
         ),
-        Proportional(setpoint_uv=1.0, gain_ua=5000.0, **RANGE),
-        ProportionalIntegral(setpoint_uv=1.0, gain_ua=230.0, integral_ms=200.0, **RANGE),
+        Proportional(threshold_uv=1.0, kp_ua=5000.0, **RANGE),
+        ProportionalIntegral(threshold_uv=1.0, kp_ua=230.0, ti_s=0.2, **RANGE),
     ]
 
 
@@ -68,7 +68,7 @@ def differences(law: int, fs_hz: int, seconds: int) -> int:
         detector(fs_hz),
         controllers()[law],
     )
-    amplitude_ua = 2300 if law == 0 else 0
+    amplitude_ua = RANGE["amplitude_max_ua"] if law == 0 else 0
     different = 0
     for tick in range(50 * seconds):
         sensed = patient.sense(np.full(samples, amplitude_ua, np.int32), 60, 7692)

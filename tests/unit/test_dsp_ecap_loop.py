@@ -35,7 +35,7 @@ def logarithmic(**changed: float) -> EcapController:
 
 
 def linear(**changed: float) -> EcapController:
-    return EcapLinear(**{**COMMON, "slope_uv_ma": 50.0, **changed})
+    return EcapLinear(**{**COMMON, "slope_uv_per_ma": 50.0, **changed})
 
 
 both = pytest.mark.parametrize("make", [logarithmic, linear])
@@ -86,7 +86,7 @@ def test_no_reading_moves_the_amplitude_out_of_its_range(
 def test_no_reading_raises_the_amplitude_faster_than_both_limits(
     make: Make, readings: list[Reading], per_pulse: float, per_s: float
 ) -> None:
-    made = make(rise_per_pulse=per_pulse, rise_per_s=per_s)
+    made = make(rise_per_pulse_percent=100 * per_pulse, rise_per_s_percent=100 * per_s)
     told = outputs(made, readings)
     for k in range(1, len(told)):
         assert told[k] <= told[k - 1] * (1 + per_pulse) * (1 + 1e-12)
@@ -115,7 +115,7 @@ def test_a_response_above_the_setpoint_lowers_at_once_and_far(make: Make) -> Non
 
 
 def test_the_logarithmic_law_is_the_published_one() -> None:
-    made = logarithmic(rise_per_s=10.0)
+    made = logarithmic(rise_per_s_percent=1000.0)
     made.output_ua = 4000.0
     made.update(reading(40.0))
     assert made.output_ua == pytest.approx(4000 * math.exp(0.05 * 0.2))
@@ -125,14 +125,14 @@ def test_the_logarithmic_law_is_the_published_one() -> None:
 
 
 def test_the_linear_law_follows_the_slope_that_it_is_meant_for() -> None:
-    made = linear(rise_per_s=10.0)
+    made = linear(rise_per_s_percent=1000.0)
     made.output_ua = 4000.0
     made.update(reading(40.0))
     assert made.output_ua == pytest.approx(4000 + 0.2 * 10 / 50 * 1000)
 
 
 def test_after_a_cough_the_amplitude_may_return_at_once_to_where_it_was() -> None:
-    made = logarithmic(rise_per_pulse=0.05)
+    made = logarithmic(rise_per_pulse_percent=5.0)
     made._second_ua.extend([5500.0] * PER_S)
     for _ in range(PER_S):
         made._second_ua.popleft()
@@ -169,7 +169,7 @@ def test_after_a_cough_the_amplitude_may_return_at_once_to_where_it_was() -> Non
 def test_a_sweep_that_cannot_be_trusted_holds_and_then_opens_the_loop(
     make: Make, bad: Reading
 ) -> None:
-    made = make(rise_per_s=1.0)
+    made = make(rise_per_s_percent=100.0)
     made.output_ua = 3000.0
     for _ in range(2 * PER_S):
         made.update(bad)
@@ -194,7 +194,7 @@ def test_an_open_loop_falls_to_its_amplitude_at_once(make: Make) -> None:
 
 @both
 def test_a_missing_response_is_sought_upwards_and_not_for_long(make: Make) -> None:
-    made = make(rise_per_s=0.2)
+    made = make(rise_per_s_percent=20.0)
     made.output_ua = 3000.0
     made._second_ua.extend([3000.0] * PER_S)
     for _ in range(PER_S):
@@ -229,16 +229,16 @@ def test_both_are_controllers() -> None:
     ("changed", "words"),
     [
         ({"setpoint_uv": 0.0}, "setpoint_uv of 0"),
-        ({"setpoint_uv": math.nan}, "finite number above 0"),
+        ({"setpoint_uv": math.nan}, "setpoint_uv of nan"),
         ({"tick_us": 0}, "tick_us of 0"),
-        ({"gain": 0.0}, "A gain of 0.0 per pulse"),
-        ({"gain": 2.0}, "beyond, the loop swings"),
+        ({"gain": 0.0}, "gain of 0.0 was asked for"),
+        ({"gain": 2.0}, "gain of 2.0 was asked for; above 0 to"),
         ({"open_loop_ua": 0}, "1 to 9000 µA is allowed"),
         ({"open_loop_ua": 9001}, "1 to 9000 µA is allowed"),
         ({"amplitude_min_ua": 5501}, "5501 to 9000 µA"),
-        ({"amplitude_min_ua": 9500}, "0 <= min <= max"),
-        ({"lost_ms": -1.0}, "0 ms or more"),
-        ({"rise_per_s": math.inf}, "rise_per_s of inf"),
+        ({"amplitude_min_ua": 9500}, "min <= max"),
+        ({"lost_ms": -1.0}, "lost_ms of -1.0"),
+        ({"rise_per_s_percent": math.inf}, "rise_per_s_percent of inf"),
     ],
 )
 @both
@@ -250,5 +250,5 @@ def test_impossible_parameters_are_refused(
 
 
 def test_the_slope_of_the_linear_law_must_be_positive() -> None:
-    with pytest.raises(ValueError, match="slope_uv_ma of -1"):
-        linear(slope_uv_ma=-1.0)
+    with pytest.raises(ValueError, match="slope_uv_per_ma of -1"):
+        linear(slope_uv_per_ma=-1.0)

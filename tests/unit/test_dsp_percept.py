@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stimloop_dsp import Detector, Quality, Reading
+from stimloop_dsp import Detector, PerceptDual, PerceptSingle, Quality, Reading
 from stimloop_dsp._percept import PerceptDetector
 from stimloop_dsp.percept import (
+    DUAL_MS,
+    RANGES_MS,
+    SINGLE_MS,
     PerceptConfig,
-    PerceptController,
     capture_level,
     captured_thresholds,
 )
@@ -58,7 +60,7 @@ def test_it_tells_the_same_however_the_signal_was_divided(
     begin = 0
     for end in sorted({*cuts, 4000}):
         reading = divided.push(block[begin:end], begin, 0)
-        assert divided.state == told[end - 1]
+        assert divided.state == reading.state == told[end - 1]
         assert reading.active == (divided.state == 1)
         begin = end
     assert divided.push(block[-1:], 4000, 0) == whole.push(block[-1:], 4000, 0)
@@ -196,7 +198,7 @@ def test_a_setting_outside_its_range_is_refused(
         PerceptConfig(**usual | fields)  # type: ignore[arg-type]  # some are whole numbers
 
 
-@pytest.mark.parametrize("thresholds", [(5.0, 5.0), (10.0, 5.0), (0.1, 9.0), (5.0, math.nan)])
+@pytest.mark.parametrize("thresholds", [(5.0, 5.0), (5.0, 10.0), (9.0, 0.1), (math.nan, 5.0)])
 def test_a_detector_of_two_thresholds_refuses_what_are_not_two(
     thresholds: tuple[float, float],
 ) -> None:
@@ -204,51 +206,58 @@ def test_a_detector_of_two_thresholds_refuses_what_are_not_two(
         PerceptDetector(DUAL).thresholds = thresholds
 
 
-class Told:
-    """A detector that is in the state it is told."""
-
-    state = 0
+def told(state: int, quality: Quality = Quality.OK) -> Reading:
+    return Reading(0, 0, 1.0, active=False, active_ms=0, quality=quality, state=state)
 
 
-GOOD = Reading(0, 0, 1.0, active=False, active_ms=0)
-FLAGGED = Reading(0, 0, 1.0, active=False, active_ms=0, quality=Quality.SATURATED)
+LIMITS = {"tick_us": 100_000, "period_us": 7692, "amplitude_min_ua": 1000}
 
 
 def test_the_amplitude_ramps_between_its_limits_holds_between_and_suspends() -> None:
-    told = Told()
-    controller = PerceptController(DUAL, told, tick_us=100_000, period_us=7692)
+    controller = PerceptDual(**LIMITS, amplitude_max_ua=3000, suspend_ua=2000)
 
-    def after(seconds: float, reading: Reading = GOOD) -> int:
+    def after(seconds: float, reading: Reading) -> int:
         for _ in range(round(10 * seconds)):
             setting = controller.update(reading)
         return setting.amplitude_ua
 
-    told.state = 1
-    assert after(10) == 2000  # the startup delay
-    assert after(75) == 3000  # half of the way, in half of 150 s
-    assert after(10) == 3000
-    told.state = 0
-    assert after(1000) == 3000
-    told.state = -1
-    assert after(150) == 2000
-    assert after(0.1, FLAGGED) == 2000
-    assert after(1000) == 1000
-    assert after(75, FLAGGED) == 2000
+    assert after(10, told(1)) == 2000  # the startup delay
+    assert after(75, told(1)) == 3000  # half of the way, in half of 150 s
+    assert after(10, told(1)) == 3000
+    assert after(1000, told(0)) == 3000
+    assert after(150, told(-1)) == 2000
+    assert after(150, told(-1)) == 1000
     controller.reset()
-    assert after(1) == 2000
+    assert after(1, told(1)) == 2000
+
+
+def test_without_a_signal_the_amplitude_holds_for_two_seconds_and_is_then_suspended() -> None:
+    controller = PerceptSingle(**LIMITS, amplitude_max_ua=3000, suspend_ua=2000)
+    for _ in range(20):
+        controller.update(told(1))
+    lost = [controller.update(told(1, Quality.SATURATED)).amplitude_ua for _ in range(30)]
+    assert lost[:20] == [3000] * 20
+    assert lost[20] < 3000
+    assert lost[21:] == [2000] * 9
+    assert controller.update(told(1)).amplitude_ua > 2000
 
 
 def test_the_amplitude_is_told_in_steps_and_never_beyond_a_limit() -> None:
-    told = Told()
-    told.state = 1
-    config = PerceptConfig.single(20.0, 8.0, (1.0, 2.95), 1.0)
-    controller = PerceptController(config, told, tick_us=10_000, period_us=7692)
-    amplitudes = {controller.update(GOOD).amplitude_ua for _ in range(100)}
+    fine = LIMITS | {"tick_us": 10_000}
+    controller = PerceptSingle(**fine, amplitude_max_ua=2950, suspend_ua=1000)
+    amplitudes = {controller.update(told(1)).amplitude_ua for _ in range(100)}
     assert amplitudes == {*range(1100, 3000, 100), 2950}
+
+
+def test_every_default_lies_within_its_published_range() -> None:
+    for defaults in (DUAL_MS, SINGLE_MS):
+        assert set(defaults) == set(RANGES_MS)
+        for name, (low, high) in RANGES_MS.items():
+            assert low <= defaults[name] <= high
 
 
 def test_thresholds_are_told_as_they_were_set() -> None:
     detector = PerceptDetector(DUAL)
-    assert detector.thresholds == (DUAL.LowerLfpThreshold, DUAL.UpperLfpThreshold)
-    detector.thresholds = 4.0, 9.0
-    assert detector.thresholds == (4.0, 9.0)
+    assert detector.thresholds == (DUAL.UpperLfpThreshold, DUAL.LowerLfpThreshold)
+    detector.thresholds = 9.0, 4.0
+    assert detector.thresholds == (9.0, 4.0)

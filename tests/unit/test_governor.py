@@ -123,6 +123,30 @@ def test_what_is_no_integer_holds_the_order(nonsense: object) -> None:
     assert (order.amplitude_ua, order.bound) == (1_000, Bound.HELD)
 
 
+@given(count=st.integers(-(10**6), 10**6), at_us=st.integers(0, 2**63 - 1))
+def test_triggers_are_held_with_the_order_and_bounded_in_number(count: int, at_us: int) -> None:
+    governor = Governor(program(), LIMITS, TICK_US)
+    orders(governor, 1_000, 10)
+    wanted = Setting(1_000, 7_690, at_us, count)
+    order = governor.admit(wanted, Quality.OK)
+    assert order.pulses == min(max(count, 0), 16)
+    assert order.at_us == (at_us if count else 0)
+    assert (order.bound is Bound.RANGE) == (not 0 <= count <= 16)
+    for quality in (Quality.SATURATED, Quality.GAP, Quality.ARTEFACT, Quality.WARMUP):
+        held = governor.admit(wanted, quality)
+        assert (held.pulses, held.at_us) == (0, 0)
+
+
+@pytest.mark.parametrize("nonsense", [1.0, math.nan, "1", True])
+def test_a_trigger_that_is_no_integer_is_none(nonsense: object) -> None:
+    governor = Governor(program(), LIMITS, TICK_US)
+    for wanted in (
+        Setting(1_000, 7_690, cast("Any", nonsense), 1),
+        Setting(1_000, 7_690, 5, cast("Any", nonsense)),
+    ):
+        assert governor.admit(wanted, Quality.OK).pulses == 0
+
+
 def test_a_bad_sample_holds_and_a_lost_signal_leads_to_the_fallback() -> None:
     governor = Governor(program(fallback_ua=500), LIMITS, TICK_US)
     orders(governor, 2_000, 20)

@@ -6,18 +6,16 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import device
 
-from stimloop import prescription, tables
+from stimloop import decision, prescription
 from stimloop.errors import PrescriptionError
 from stimloop.gate import nearest_period_us
-from stimloop_dsp import CONTROLLERS
-from stimloop_dsp.ecap_loop import ECAP_CONTROLLERS
 from stimloop_hw.program import CASE, PASSIVE, Mode, Parameter, Program
 from stimloop_hw.ranges import Bounding, Contact, Run, Shape, pack_rows
 from stimloop_sim.bench import Bench
@@ -163,11 +161,6 @@ def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 3
 
 
-def test_every_controller_of_the_signal_library_can_be_prescribed_and_no_other() -> None:
-    kinds = {get_args(table.model_fields["kind"].annotation)[0] for table in tables.CONTROLLERS}
-    assert kinds == {*CONTROLLERS, *ECAP_CONTROLLERS}
-
-
 @given(st.integers(min_value=0, max_value=25_500))
 def test_decimals_become_microamperes_exactly(microamperes: int) -> None:
     written = str(Decimal(microamperes) / 1000)
@@ -250,12 +243,17 @@ def test_the_period_is_the_nearest_that_the_device_has(rate_hz: Decimal, step_us
         ('kind = "on_off"', "ramp_up_ms = 1", "controller"),
         ('kind = "on_off"', 'kind = "on_off"\nkp_ma = 1', "controller.kp_ma"),
         ('kind = "on_off"', 'kind = "proportional"', "controller.kp_ma"),
-        ('kind = "on_off"', 'kind = "dual_threshold"', "controller.lower_uv"),
+        ('kind = "on_off"', 'kind = "dual_threshold"', "detector.lower_uv"),
+        ("threshold_uv = 6.5", "threshold_uv = 6.5\nlower_uv = 3", "detector.lower_uv"),
+        ("rate_hz = 130", "rate_hz = 130\nrate_min_hz = 2", "stimulation.rate_min_hz"),
+        ("rate_hz = 130", "rate_hz = 130\nrate_min_hz = 140", "stimulation.rate_min_hz"),
         (
             'kind = "on_off"',
-            'kind = "dual_threshold"\nlower_uv = 7',
-            "controller.lower_uv",
+            'kind = "proportional_rate"\nkp_hz = 100',
+            "stimulation.rate_min_hz",
         ),
+        ('kind = "on_off"', 'kind = "percept_dual"\nsuspend_ma = 1', "detector.kind"),
+        ('kind = "on_off"', 'kind = "phase_targeted"\npeak_hz = 20', "detector.kind"),
         (
             "[controller]",
             "[capture]\nseconds = 5\npercentile = 50\n[controller]",
@@ -469,9 +467,12 @@ def test_whatever_stands_in_a_line_passes_or_is_refused_but_never_fails(
         prescription.loads(text).program(LIMITS)
 
 
-UNITS = ("_ma", "_ms", "_us", "_uv", "_hz", "_s", "_percent", "_per_min")
+UNITS = ("_ma", "_ms", "_us", "_uv", "_hz", "_s", "_rad", "_percent", "_per_min")
 WITHOUT_UNIT = {
     *("order", "channel", "percentile", "lower_percentile", "seconds", "gain", "search"),
+    # Counts, and a power in the device's own unit.
+    *("pulses", "refractory_cycles", "bins", "thresholds", "fft_size", "update_rate"),
+    *("onset", "termination", "blanking"),
 }
 
 
@@ -483,9 +484,11 @@ def test_a_device_is_named_as_status_names_it_or_not_at_all(written: str) -> Non
 
 
 def test_every_number_of_a_prescription_says_its_unit() -> None:
+    kinds = (decision.CONTROLLERS, decision.DETECTORS)
+    derived = [table for each in kinds for table in map(each.table_of, each.own)]
     numbers = {
         key
-        for table in prescription._TABLES.values()
+        for table in [*prescription._TABLES.values(), *derived]
         for key, field in table.model_fields.items()
         if re.search(r"\b(int|float)\b", str(field.annotation))
     }

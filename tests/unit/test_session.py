@@ -12,6 +12,7 @@ from tests.device import LIMITS
 
 from stimloop import prescription as prescriptions
 from stimloop.errors import CaptureError, ReadBackDiffers, TherapyEnded
+from stimloop.governor import Order
 from stimloop.programming import program_device
 from stimloop.session import Session
 from stimloop_dsp import Quality
@@ -26,7 +27,9 @@ from stimloop_hw.messages import (
     Stage,
     Staged,
     Status,
+    Trigger,
 )
+from stimloop_hw.program import Mode
 from stimloop_hw.vocabulary import Bound, Refusal, SensedFlag, State
 
 if TYPE_CHECKING:
@@ -198,6 +201,36 @@ def test_an_order_is_sent_when_it_changes_and_not_again() -> None:
         session.step()
     assert [order.amplitude_ua for order in bench.orders()][-1] == 3_000
     assert [order.sp for order in bench.orders()] == list(range(1, 14))
+
+
+TRIGGERING = CONTINUOUS.replace('"continuous"', '"phase_targeted"\npeak_hz = 20') + (
+    '[detector]\nkind = "resonator"\nthreshold_uv = 0.01\n'
+)
+
+
+def test_pulses_are_triggered_one_crossing_at_a_time_and_recorded_with_their_step() -> None:
+    bench = Bench()
+    session = session_on(bench, TRIGGERING)
+    assert prescriptions.loads(TRIGGERING).program(LIMITS).mode == Mode.TRIGGERED
+    for _ in range(100):
+        session.step()
+    sent = [order for order, _ in bench.sent if isinstance(order, Trigger)]
+    recorded = [(row.pulses, row.at_us) for row in bench.rows if row.pulses]
+    assert [(order.count, order.at_us) for order in sent] == recorded
+    assert len(recorded) > 10
+    for row in bench.rows:
+        assert not row.pulses or row.at_us > row.t_us
+    # The amplitude stands ready, and is not ordered again for each pulse.
+    assert len(bench.orders()) < 20
+
+
+def test_a_trigger_time_goes_to_the_wire_as_its_low_32_bits_and_never_as_now() -> None:
+    bench = Bench()
+    session = session_on(bench)
+    session.step()
+    for at_us, on_wire in ((2**32 + 7, 7), (3 * 2**32, 1)):
+        session._send(Order(0, 7_690, Bound.NONE, 4, at_us), bench.t_us)
+        assert bench.sent[-1][0] == Trigger(0, 4, on_wire)
 
 
 def test_an_order_that_the_device_did_not_get_is_sent_again() -> None:

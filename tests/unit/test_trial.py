@@ -114,7 +114,7 @@ def test_a_grid_has_every_combination_once() -> None:
         ("duty = 0.3", "duty = 1.5", "duty"),
         ("duty = 0.3", "", "arms.random.duty: asked nothing"),
         ("dbs_adaptive", "dbs_adaptve", "No such file"),
-        ("threshold_percentile = 50", 'override.controller.kind = "onoff"', "'on_off'"),
+        ("threshold_percentile = 50", 'override.controller.kind = "onoff"', "write on_off"),
         ("threshold_percentile = 50", "lower_percentile = 50", "give threshold_percentile"),
         ("seeds = 2", 'seeds = 2\ndevice = "dbz"', "write dbs, if that is meant"),
         ("seeds = 2", 'seeds = 2\nreference = "adaptiv"', "write adaptive, if that is meant"),
@@ -180,7 +180,7 @@ def test_an_override_changes_a_key_and_another_controller_replaces_the_table() -
     assert asked.stimulation.amplitude_ma == 2.5
     assert asked.stimulation.rate_hz == 130.0
     assert asked.controller.kind == "dual_threshold"
-    assert asked.controller.lower_uv == 1.0
+    assert asked.detector.lower_uv == 1.0
 
 
 def test_a_yoked_cell_gets_another_patients_life() -> None:
