@@ -89,6 +89,13 @@ def _evoked(asked: Prescription) -> Iterator[Violation]:
                 f"amplitude_min_ma to amplitude_ma, {least_ma:g} to {most_ma:g} mA",
                 "choose an amplitude of the therapy",
             )
+    if asked.evoked is not None and asked.interleaved:
+        yield Violation(
+            "interleaved",
+            "further programs beside [evoked]",
+            "one program, whose pulses alone evoke the response that is held",
+            "remove them, or [evoked]",
+        )
     if asked.evoked is not None and asked.capture is not None:
         yield Violation(
             "capture",

@@ -9,6 +9,7 @@ from typing import Any
 from serial.tools import list_ports
 
 from stimloop_hw import Link
+from stimloop_hw.groups import PROGRAMS, group_name, outputs_of, place_name
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import BatteryState, GetBattery
 from stimloop_hw.ports import DRIVERS
@@ -45,9 +46,10 @@ def describe(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``state, authentication, t_us, setpoint_ua, amplitude_ua, delivered_ua, pulses,
-        programmed_nc, delivered_nc, net_fc, lease_left_ms, faults, lead, battery,
-        battery_percent, battery_mv, identity``.
+        ``state, authentication, t_us, group, programs, pulses, programmed_nc, delivered_nc,
+        net_fc, lease_left_ms, faults, lead, battery, battery_percent, battery_mv, identity``.
+        ``programs`` has ``setpoint_ua, amplitude_ua, delivered_ua`` of each program of the
+        active group by its name, such as A1.
 
     Raises
     ------
@@ -62,9 +64,11 @@ def describe(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
         "state": State(status.state).name,
         "authentication": Build(identity.build).authentication,
         "t_us": status.t_us,
-        "setpoint_ua": status.setpoint_ua,
-        "amplitude_ua": status.amplitude_ua,
-        "delivered_ua": status.delivered_ua,
+        "group": group_name(status.group),
+        "programs": {
+            place_name(place): output._asdict()
+            for place, output in enumerate(outputs_of(status), status.group * PROGRAMS)
+        },
         "pulses": status.pulses,
         "programmed_nc": status.programmed_nc,
         "delivered_nc": status.delivered_nc,

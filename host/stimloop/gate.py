@@ -3,7 +3,7 @@
 It works in mA, µs, Hz and nC, exactly (decimals and fractions), and shares neither code nor
 table with the device's own gate, which repeats the judgement on integers.
 Contacts and what they may carry are judged in `stimloop.electrode`, ramps and pauses in
-`stimloop.course`.
+`stimloop.course`, and what the programs of a group may do together in `stimloop.interleaving`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from stimloop import course, electrode, evoked, patient
+from stimloop import course, electrode, evoked, interleaving, patient
 from stimloop.errors import Violation
 from stimloop.quantities import exact, neighbours
-from stimloop_hw.program import PASSIVE, Parameter
+from stimloop_hw.program import Parameter
 from stimloop_hw.ranges import runs_of
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from stimloop.tables import Stimulation
     from stimloop_hw.messages import Limits
 
-PASSIVE_WIDTHS = 8
-"""A passive recharge needs the rest of at least so many pulse widths."""
 LONGEST_TICK_MS = 50
 """A device holds after 150 ms without a heartbeat, and takes 100 ms of slew at a time."""
 
@@ -44,7 +42,21 @@ def violations(prescription: Prescription, limits: Limits) -> Iterator[Violation
     ------
     Violation
     """
-    asked = prescription.stimulation
+    first, *further = prescription.members
+    found = list(_of_program(first, limits))
+    for number, asked in enumerate(further):
+        own = (interleaving.renamed(v, number) for v in _of_program(asked, limits))
+        found += [violation for violation in own if violation not in found]
+    period_us = nearest_period_us(first.rate_hz, limits.period_step_us)
+    yield from found or interleaving.violations(prescription, limits, period_us)
+    yield from patient.violations(prescription.patient, first, limits)
+    if prescription.evoked is None:
+        yield from _sensing(prescription.detector, limits)
+    else:
+        yield from evoked.violations(prescription, limits)
+
+
+def _of_program(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
     yield from _amplitudes(asked, limits)
     yield from _width(asked, limits)
     yield from _period(asked, limits)
@@ -52,11 +64,6 @@ def violations(prescription: Prescription, limits: Limits) -> Iterator[Violation
     yield from missing or electrode.violations(asked, limits)
     yield from _times(asked, limits)
     yield from course.violations(asked, limits)
-    yield from patient.violations(prescription.patient, asked, limits)
-    if prescription.evoked is None:
-        yield from _sensing(prescription.detector, limits)
-    else:
-        yield from evoked.violations(prescription, limits)
 
 
 def nearest_period_us(rate_hz: float, step_us: int) -> int:
@@ -176,8 +183,7 @@ def _pulse(asked: Stimulation, limits: Limits, period_us: int) -> Iterator[Viola
             f'"passive" or "1:1" to "1:{limits.recharge_max_ratio}"',
             "choose one of them",
         )
-    widths = PASSIVE_WIDTHS if ratio == PASSIVE else ratio
-    pulse_us = asked.pulse_width_us * (1 + widths) + gap_us
+    pulse_us = asked.pulse_us_on(limits)
     if pulse_us > period_us:
         yield Violation(
             "stimulation.rate_hz × pulse_width_us",

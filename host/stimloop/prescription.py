@@ -4,7 +4,9 @@
 
     schema = 1
     device_id = "…" the one device that it is for, as `stimloop status` says; any if not given
+    group = "A"     in which of the device's groups, A to D
     [stimulation]   the envelope: amplitude, width, rate, slew, contacts, lease
+    [[interleaved]] up to three programs more in the same period, at amplitudes of their own
     [detector]      kind, its own keys, and channel and thresholds
     [evoked]        instead of it: the response after every pulse
     [capture]       instead of a threshold: a percentile of what is sensed before therapy
@@ -19,12 +21,13 @@ not known here; `Prescription.check` compares with what it said.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from stimloop import accord, assembly, document, embedding, gate
+from stimloop import accord, assembly, document, embedding, gate, interleaving
 from stimloop.decision import (
     DETECTORS,
     Capture,
@@ -36,9 +39,11 @@ from stimloop.decision import (
     Schedule,
 )
 from stimloop.errors import PrescriptionError, Violation
+from stimloop.group import Group
 from stimloop.quantities import CONTACTS, DeviceId, Table
-from stimloop.tables import Evoked, Governor, Patient, Stimulation
+from stimloop.tables import Evoked, Governor, Interleaved, Patient, Stimulation
 from stimloop.violations import refusals, violations_of
+from stimloop_hw.groups import NAMES, PROGRAMS
 from stimloop_hw.program import Mode, Program
 
 if TYPE_CHECKING:
@@ -61,7 +66,12 @@ class Prescription(Table):
         Free text.
     device_id : str or None
         The one device that it is for, 16 hexadecimal digits; None if it is for any.
+    group : str
+        A to D: which of the device's groups becomes the active one.
     stimulation : Stimulation
+        The first program of the group, which the loop moves, and what all share.
+    interleaved : tuple of Interleaved
+        Its further programs, in the order of their pulses.
     detector : DetectorTable
     evoked : Evoked or None
         None where the detector's signal is sensed.
@@ -77,7 +87,11 @@ class Prescription(Table):
 
     name: str = ""
     device_id: DeviceId | None = None
+    group: Literal["A", "B", "C", "D"] = "A"
     stimulation: Stimulation
+    interleaved: Annotated[
+        tuple[Interleaved, ...], Field(strict=False, max_length=PROGRAMS - 1)
+    ] = ()
     detector: Detector = DETECTORS.validate({})  # type: ignore[assignment]  # a DetectorTable
     evoked: Evoked | None = None
     capture: Capture | None = None
@@ -97,6 +111,12 @@ class Prescription(Table):
         """Every controller that may act: the prescription's own, then those of the schedule."""
         entries = () if self.schedule is None else self.schedule.entries
         return (self.controller, *(entry.controller for entry in entries))
+
+    @property
+    def members(self) -> tuple[Stimulation, ...]:
+        """What each program of the group asks for, the first one first."""
+        first = self.stimulation
+        return (first, *(program.beside(first) for program in self.interleaved))
 
     def uses(self, parameter: str) -> bool:
         """Whether detector or controllers have a parameter of this name."""
@@ -128,7 +148,7 @@ class Prescription(Table):
             With every violation, if there is any.
         """
         violations = tuple(gate.violations(self, limits)) or tuple(
-            assembly.violations(self, self._program(limits), limits)
+            assembly.violations(self, self._programs(limits).first, limits)
         )
         if violations:
             raise PrescriptionError(violations)
@@ -155,7 +175,11 @@ class Prescription(Table):
             raise PrescriptionError((violation,))
 
     def program(self, limits: Limits) -> Program:
-        """Express the envelope in the device's integers.
+        """The first program of `programs`, which the loop moves."""
+        return self.programs(limits).first
+
+    def programs(self, limits: Limits) -> Group:
+        """Express the group in the device's integers.
 
         Rates are quantised: the periods of the program are the multiples of the device's
         period step that are nearest to ``1e6 / rate_hz`` µs, halves up. 130 Hz in steps of
@@ -168,7 +192,7 @@ class Prescription(Table):
 
         Returns
         -------
-        Program
+        Group
 
         Raises
         ------
@@ -176,10 +200,27 @@ class Prescription(Table):
             If `check` finds a violation.
         """
         self.check(limits)
-        return self._program(limits)
+        return self._programs(limits)
 
-    def _program(self, limits: Limits) -> Program:
-        asked = self.stimulation
+    def _programs(self, limits: Limits) -> Group:
+        first, *further = (
+            replace(self._program(asked, limits), offset_us=offset_us)
+            for asked, offset_us in zip(
+                self.members, interleaving.offsets_us(self, limits), strict=True
+            )
+        )
+        patient = self.patient
+        if patient is not None:
+            first = replace(
+                first,
+                patient_min_ua=_thousandths(patient.min_ma),
+                patient_max_ua=_thousandths(patient.max_ma),
+                patient_step_ua=_thousandths(patient.step_ma),
+            )
+        first = replace(first, loop=embedding.loop_of(self, limits))
+        return Group(NAMES.index(self.group), (first, *further))
+
+    def _program(self, asked: Stimulation, limits: Limits) -> Program:
         period_us = gate.nearest_period_us(asked.rate_hz, limits.period_step_us)
         slowest_hz = asked.rate_hz if asked.rate_min_hz is None else asked.rate_min_hz
         program = Program(
@@ -200,10 +241,6 @@ class Prescription(Table):
             soft_stop_ms=asked.soft_stop_ms,
             cycle_on_ms=asked.cycle_on_ms,
             cycle_off_ms=asked.cycle_off_ms,
-            loop=embedding.loop_of(self, limits),
-            patient_min_ua=_thousandths(self.patient.min_ma) if self.patient else 0,
-            patient_max_ua=_thousandths(self.patient.max_ma) if self.patient else 0,
-            patient_step_ua=_thousandths(self.patient.step_ma) if self.patient else 0,
         )
         if not asked.shares_percent:
             return program
@@ -218,6 +255,7 @@ class Prescription(Table):
 _TABLES: dict[str, type[Table]] = {
     "": Prescription,
     "stimulation": Stimulation,
+    "interleaved": Interleaved,
     "detector": DetectorTable,
     "evoked": Evoked,
     "capture": Capture,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stimloop.errors import ReadBackDiffers
-from stimloop_hw.groups import ProgramSet, place_name
+from stimloop_hw.groups import place_name
 from stimloop_hw.loop import LoopParameter
 from stimloop_hw.messages import Commit, Committed, Staged
 from stimloop_hw.program import ENTRY, Parameter
@@ -14,10 +14,10 @@ from stimloop_hw.staging import stages_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stimloop.group import Group
     from stimloop.prescription import Prescription
     from stimloop_hw import Link
     from stimloop_hw.messages import Limits
-    from stimloop_hw.program import Program
 
 _NAMES = {p.value: p.name.lower() for p in (*Parameter, *LoopParameter)}
 COMMIT_LATEST_US = 500_000
@@ -26,7 +26,7 @@ TXN = 1
 """Number of what is staged: a host has one set at a time."""
 
 
-def program_device(link: Link, prescription: Prescription, limits: Limits) -> Program:
+def program_device(link: Link, prescription: Prescription, limits: Limits) -> Group:
     """Stage the prescription's programs, compare the read-back, commit.
 
     Parameters
@@ -37,7 +37,7 @@ def program_device(link: Link, prescription: Prescription, limits: Limits) -> Pr
 
     Returns
     -------
-    Program
+    Group
         What the device has committed.
 
     Raises
@@ -49,9 +49,8 @@ def program_device(link: Link, prescription: Prescription, limits: Limits) -> Pr
     ReadBackDiffers
         If the device holds something else than it was sent; it is not committed then.
     """
-    prescription.check(limits)
-    program = prescription.program(limits)
-    programs = ProgramSet.single(program)
+    group = prescription.programs(limits)
+    programs = group.set
     for stage in stages_of(programs, TXN):
         staged = link.request(stage, Staged)
         if staged.entries != stage.entries:
@@ -59,11 +58,11 @@ def program_device(link: Link, prescription: Prescription, limits: Limits) -> Pr
     if staged.staged_crc != programs.crc():
         raise ReadBackDiffers([])
     committed = link.request(
-        Commit(TXN, programs.crc()), Committed, link.t_us + COMMIT_LATEST_US
+        Commit(TXN, programs.crc(), group.number), Committed, link.t_us + COMMIT_LATEST_US
     )
-    if committed.program_crc != programs.crc() or committed.group:
+    if committed.program_crc != programs.crc() or committed.group != group.number:
         raise ReadBackDiffers([])
-    return program
+    return group
 
 
 def differences(sent: bytes, held: bytes) -> Iterator[str]:

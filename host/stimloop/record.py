@@ -164,7 +164,8 @@ class Record:
 
     def steps(self) -> Iterator[Step]:
         """What each tick decided."""
-        return (Step(*row) for row in self._rows("steps"))
+        for *values, others_ua in self._rows("steps"):
+            yield Step(*(*values, tuple(others_ua)))
 
     def statuses(self) -> Iterator[tuple[int, Status]]:
         """What the device reported, each with the number of steps that were finished."""

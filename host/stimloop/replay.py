@@ -130,7 +130,12 @@ class RecordedWire:
     def send(self, order: Message, expires_us: int | None = None) -> None:
         """Nobody listens."""
 
-    def start(self, program_crc: int, lease_ms: int) -> int:  # noqa: ARG002  # of Wire
+    def start(
+        self,
+        program_crc: int,  # noqa: ARG002  # of Wire
+        lease_ms: int,  # noqa: ARG002
+        group: int,  # noqa: ARG002
+    ) -> int:
         """The recorded device's time of the start, µs."""
         return self._started_us
 
@@ -240,12 +245,12 @@ def replay_record(record: Record, other: Prescription | None = None) -> Replay:
             f"in {record.directory} {'samples' if own.evoked is None else 'sweeps'} were "
             "recorded; replay with a prescription that senses the same"
         )
-    program = prescription.program(limits)
+    group = prescription.programs(limits)
     if own.controller.where == "device" and other is None:
         return _replay_device(record, own, limits)
     compared = _Compared(record)
     wire = RecordedWire(record, follow_device=other is None)
-    session = Session(wire, prescription, limits, program, compared)
+    session = Session(wire, prescription, limits, group, compared)
     for _ in range(record.whole_steps):
         if session.step() is None:
             break

@@ -207,11 +207,11 @@ def close_loop(
     OrderRefused
         If the device refuses it.
     """
-    program = program_device(link, prescription, limits)
+    group = program_device(link, prescription, limits)
     _start_stream(link, prescription, limits)
-    if program.loop:
-        return Watch(link, prescription, limits, program, log, alone=alone)
-    return Session(link, prescription, limits, program, log, maker=maker)
+    if group.first.loop:
+        return Watch(link, prescription, limits, group, log, alone=alone)
+    return Session(link, prescription, limits, group, log, maker=maker)
 
 
 def _drive(

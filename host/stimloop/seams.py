@@ -35,8 +35,8 @@ class Wire(Protocol):
     def send(self, order: Message, expires_us: int | None = None) -> None:
         """Send an order that has no answer."""
 
-    def start(self, program_crc: int, lease_ms: int) -> int:
-        """Arm and start the committed program; the device's time of it, µs."""
+    def start(self, program_crc: int, lease_ms: int, group: int) -> int:
+        """Arm and start a group of the committed set; the device's time of it, µs."""
 
     def start_alone(self, program_crc: int) -> int:
         """The same for a therapy that no host leads."""

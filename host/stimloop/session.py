@@ -17,6 +17,7 @@ from stimloop.capture import ThresholdCapture
 from stimloop.chatter import Chatter
 from stimloop.errors import CaptureError, TherapyEnded
 from stimloop.governor import FALLBACK, Governor, Order
+from stimloop.group import Fixed
 from stimloop.notices import heed
 from stimloop.step import Latency, Step
 from stimloop_dsp import Quality, Setting
@@ -29,12 +30,12 @@ from stimloop_hw.messages import (
 from stimloop_hw.vocabulary import Bound, SensedFlag, State
 
 if TYPE_CHECKING:
+    from stimloop.group import Group
     from stimloop.prescription import Prescription
     from stimloop.seams import Log, Wire
     from stimloop_dsp import Controller, Reading
     from stimloop_hw import Block
     from stimloop_hw.messages import Limits
-    from stimloop_hw.program import Program
 
 HEARTBEAT_US = 50_000
 """Device time between two renewals of the lease, at least."""
@@ -54,7 +55,7 @@ class Session:
     prescription : Prescription
     limits : Limits
         What the device said of itself.
-    program : Program
+    group : Group
         What it has committed.
     log : Log
     maker : callable
@@ -77,7 +78,7 @@ class Session:
         wire: Wire,
         prescription: Prescription,
         limits: Limits,
-        program: Program,
+        group: Group,
         log: Log,
         *,
         maker: assembly.ControllerMaker = assembly.controller,
@@ -87,11 +88,13 @@ class Session:
         self.steps = 0
         self.stimulating = False
         self._prescription = prescription
-        self._program = program
+        self._group = group
+        self._program = program = group.first
         self._maker = maker
         self.tick_us = assembly.tick_us(prescription, limits)
         self._detector = assembly.detector(prescription, limits)
         self._governor = Governor(program, limits, self.tick_us)
+        self._fixed = Fixed(group, limits, self.tick_us)
         self._chatter = Chatter(prescription, program)
         self.fallback = Bound.NONE
         self._lease_ms = prescription.stimulation.lease_ms
@@ -143,15 +146,16 @@ class Session:
         if block.flags & _SATURATED:
             reading = replace(reading, quality=reading.quality | Quality.SATURATED)
         detected_ns = perf_counter_ns()
+        others_ua: list[int] = []
         if self._capture is not None:
             wanted, order = self._captured(reading)
             controlled_ns = governed_ns = perf_counter_ns()
         else:
             wanted = self._controller.update(reading)
             controlled_ns = perf_counter_ns()
-            order = self._governed(wanted, reading)
+            order, others_ua = self._governed(wanted, reading)
             governed_ns = perf_counter_ns()
-        sp = self._send(order, block.t_us)
+        sp = self._send(order, others_ua, block.t_us)
         written_ns = perf_counter_ns()
         step = Step(
             reading.index,
@@ -168,6 +172,7 @@ class Session:
             sp,
             order.pulses,
             order.at_us,
+            tuple(others_ua),
         )
         self.log.sensed(block)
         self.log.step(step)
@@ -186,10 +191,11 @@ class Session:
         self.steps += 1
         return step
 
-    def _governed(self, wanted: Setting, reading: Reading) -> Order:
+    def _governed(self, wanted: Setting, reading: Reading) -> tuple[Order, list[int]]:
         """What may be ordered; where that is the fallback, it is told why."""
         chatters = self._chatter.push(wanted, reading)
         order = self._governor.admit(wanted, reading.quality, chatters=chatters)
+        others_ua = self._fixed.admit(order.period_us, reading.quality, chatters=chatters)
         if self._governor.fallback is not self.fallback:
             self.fallback = self._governor.fallback
             self.log.event(
@@ -200,7 +206,7 @@ class Session:
                 detail=self._program.fallback_ua,
                 text=FALLBACK[self.fallback],
             )
-        return order
+        return order, others_ua
 
     def _captured(self, reading: Reading) -> tuple[Setting, Order]:
         """Threshold capture: nothing is wanted yet, and nothing ordered."""
@@ -236,11 +242,12 @@ class Session:
             raise CaptureError(f"what was captured cannot be used: {problem}") from problem
 
     def _start(self, block: Block) -> None:
-        self._sent_us = self.wire.start(self._program.crc(), self._lease_ms)
+        crc = self._group.set.crc()
+        self._sent_us = self.wire.start(crc, self._lease_ms, self._group.number)
         self.stimulating = True
         self.log.event(self.steps, block.t_us, "operator", detail=self._sent_us, text="start")
 
-    def _send(self, order: Order, t_us: int) -> int:
+    def _send(self, order: Order, others_ua: list[int], t_us: int) -> int:
         """Renew the lease and send what changed, or what the device did not get."""
         if t_us - self._beat_us >= HEARTBEAT_US:
             self._beat_us = t_us
@@ -255,19 +262,24 @@ class Session:
         sp = 0
         if not same or self._lost:
             self._lost = False
-            self._sp += 1
-            sp = self._sp
+            sp = self._sp + 1
             self._sent = order
-            self._sent_us = max(self._sent_us, t_us)
-            self.wire.send(
-                Setpoint(sp, 0, order.amplitude_ua, order.period_us, 0),
-                t_us + SETPOINT_LATEST_US,
+            self._send_setpoint(
+                Setpoint(sp, self._group.place, order.amplitude_ua, order.period_us, 0), t_us
             )
+        for setpoint in self._fixed.setpoints(others_ua, order.period_us, self._sp):
+            self._send_setpoint(setpoint, t_us)
         if order.pulses:
             # 32 bits of a time on the wire, of which zero would be "now".
             at_us = order.at_us & 0xFFFFFFFF or 1
-            self.wire.send(Trigger(0, order.pulses, at_us), t_us + SETPOINT_LATEST_US)
+            trigger = Trigger(self._group.place, order.pulses, at_us)
+            self.wire.send(trigger, t_us + SETPOINT_LATEST_US)
         return sp
+
+    def _send_setpoint(self, setpoint: Setpoint, t_us: int) -> None:
+        self._sp = setpoint.sp
+        self._sent_us = max(self._sent_us, t_us)
+        self.wire.send(setpoint, t_us + SETPOINT_LATEST_US)
 
     def _heed_notices(self) -> None:
         """The device is the authority: go on from what it says."""
@@ -282,8 +294,10 @@ class Session:
         if status.state not in _RUNNING:
             raise TherapyEnded(State(status.state), status.faults)
         # Until its deadline an order may still be on its way.
-        missed = status.last_sp != self._sp and status.t_us > self._sent_us + SETPOINT_LATEST_US
+        due = status.t_us > self._sent_us + SETPOINT_LATEST_US
+        missed = due and not (status.last_sp == self._sp and self._fixed.followed(status))
         if status.state != State.STIMULATING or missed or self._unsure:
             self._governor.rebase(status.amplitude_ua)
+            self._fixed.rebase(status)
             self._lost = True
             self._unsure = False

@@ -35,6 +35,9 @@ class Step:
         Pulses triggered, 0 where none were.
     at_us : int
         Device time of the first of them, µs; 0 where none were.
+    others_ua : tuple of int
+        What the governor let through for each further program of the group, µA. Where it has
+        changed it was sent, each a setpoint of its own with the next number behind `sp`.
     """
 
     index: int
@@ -51,6 +54,7 @@ class Step:
     sp: int
     pulses: int = 0
     at_us: int = 0
+    others_ua: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,12 @@ class EventRow:
     text: str
 
 
-_BY_ANNOTATION = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+_BY_ANNOTATION = {
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    tuple[int, ...]: pa.list_(pa.int32()),
+}
 _BY_WIRE = {
     "u8": pa.uint8(),
     "u16": pa.uint16(),

@@ -44,13 +44,14 @@ class Summary:
     samples, lost_samples : int
         Samples sensed and missing.
     orders : int
-        Setpoints sent.
+        Setpoints sent to the program that the loop moves.
     refused, stale : int
         Refusals of the device in the whole record, and those of them that came too late.
     time_on_fraction : float or None
         Fraction of the samples whose block saw a stimulation pulse, 0 to 1.
     mean_amplitude_ma : float or None
-        Amplitude averaged over time, pauses included as zero, mA; see Notes.
+        Amplitude averaged over time, pauses included as zero, and over the programs of the
+        group, each weighted by its width, mA; see Notes.
     delivered_charge_uc : float or None
         Charge of all cathodic phases, µC, by the device's account.
     delivered_fraction : float or None
@@ -80,7 +81,8 @@ class Summary:
     Status before therapy ended instead. Between the start of therapy and that Status, a time T,
     there is room for T / period pulses; each pulse of amplitude A delivers the charge
     A * width. Hence the mean amplitude, in which a pulse that was not delivered counts as zero,
-    is ``charge / (width * T / period)``.
+    is ``charge / (width * T / period)``. The counters are those of all programs of a group
+    together; `width` is the sum of theirs.
 
     TEED is the published A² * width * rate * R [1]_: the counter sums A² * width over pulses in
     µA²·µs, times R in Ω this is 1e-18 J, over T in s it is a power. R is 500 Ω. 2.5 mA of
@@ -176,7 +178,7 @@ def summarize(record: Record, *, burst_threshold_uv: float | None = None) -> Sum
             [status for _, status in record.statuses()],
             start_us,
             end_us,
-            pulse_width_us=asked.stimulation.pulse_width_us,
+            pulse_width_us=sum(program.pulse_width_us for program in asked.members),
             period_us=gate.nearest_period_us(
                 asked.stimulation.rate_hz, record.session["limits"]["period_step_us"]
             ),
@@ -223,8 +225,10 @@ def delivered(
         In the order of their arrival; only the first, the last, and the last of therapy count.
     start_us, end_us : int
         Device time of therapy's start and of its last step, µs.
-    pulse_width_us, period_us : int
-        Of the pulses, µs.
+    pulse_width_us : int
+        Of the pulses of one period together, µs.
+    period_us : int
+        Between them, µs.
 
     Returns
     -------

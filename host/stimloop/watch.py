@@ -16,6 +16,7 @@ import numpy as np
 from stimloop import assembly
 from stimloop.errors import TherapyEnded
 from stimloop.governor import FALLBACK, Governor
+from stimloop.group import Fixed
 from stimloop.notices import heed
 from stimloop.session import HEARTBEAT_US, SETPOINT_LATEST_US
 from stimloop.step import Latency, Step
@@ -24,6 +25,7 @@ from stimloop_hw.messages import Heartbeat
 from stimloop_hw.vocabulary import Bound, SensedFlag, State
 
 if TYPE_CHECKING:
+    from stimloop.group import Group
     from stimloop.prescription import Prescription
     from stimloop.seams import Log, Wire
     from stimloop_hw import Block
@@ -118,7 +120,7 @@ class Watch:
     prescription : Prescription
         With a loop on the device.
     limits : Limits
-    program : Program
+    group : Group
         What the device has committed.
     log : Log
     alone : bool
@@ -137,7 +139,7 @@ class Watch:
         wire: Wire,
         prescription: Prescription,
         limits: Limits,
-        program: Program,
+        group: Group,
         log: Log,
         *,
         alone: bool = False,
@@ -151,13 +153,17 @@ class Watch:
         self.fallback = Bound.NONE
         self._alone = alone
         self._running = frozenset({State.ALONE}) if alone else _LEASED
-        self._program = program
+        self._group = group
+        self._period_us = group.first.period_min_us
+        self._fixed = Fixed(group, limits, self.tick_us)
         self._lease_ms = prescription.stimulation.lease_ms
-        self._shadow = Shadow(prescription, limits, program)
+        self._shadow = Shadow(prescription, limits, group.first)
         self._decided: dict[int, Decided] = {}
         self._started_us = 0
         self._beat_us = -HEARTBEAT_US
         self._told_ua = 0
+        self._sp = 0
+        self._sent_us = 0
 
     def step(self) -> Step | None:
         """Take one block of sensed samples, and what the device has made of it.
@@ -182,7 +188,10 @@ class Watch:
         arrived_ns = self.wire.arrived_ns
         own = self._shadow.step(block)
         detected_ns = perf_counter_ns()
-        step = self._told(own)
+        others_ua: list[int] = []
+        if not self._alone:  # alone the device raises them by itself
+            others_ua = self._fixed.admit(self._period_us, Quality(own.quality))
+        step = replace(self._told(own), others_ua=tuple(others_ua))
         self._tell_fallback(own)
         difference = self._shadow.compare(step, own)
         if difference and not self.parted:
@@ -194,6 +203,7 @@ class Watch:
                 text=f"the device decides otherwise than the host from here on: {difference}",
             )
         self._renew(block.t_us)
+        self._steer(others_ua, block.t_us)
         written_ns = perf_counter_ns()
         self.log.sensed(block)
         self.log.step(step)
@@ -208,11 +218,11 @@ class Watch:
         block = self._next()
         if block is None:
             return None
-        crc = self._program.crc()
+        crc = self._group.set.crc()
         if self._alone:
             self._started_us = self.wire.start_alone(crc)
         else:
-            self._started_us = self.wire.start(crc, self._lease_ms)
+            self._started_us = self.wire.start(crc, self._lease_ms, self._group.number)
         self.stimulating = True
         self.log.event(
             self.steps, self._started_us, "operator", detail=self._started_us, text="start"
@@ -234,6 +244,11 @@ class Watch:
         late = self.stimulating and status.t_us > self._started_us
         if late and status.state not in self._running:
             raise TherapyEnded(State(status.state), status.faults)
+        due = status.t_us > self._sent_us + SETPOINT_LATEST_US
+        if late and (
+            status.state != State.STIMULATING or (due and not self._fixed.followed(status))
+        ):
+            self._fixed.rebase(status)
 
     def _told(self, own: Step) -> Step:
         """The device's decision on the block; where it did not arrive, what is known."""
@@ -265,9 +280,15 @@ class Watch:
                 own.t_us,
                 "governor",
                 code=self.fallback,
-                detail=self._program.fallback_ua,
+                detail=self._group.first.fallback_ua,
                 text=FALLBACK[self.fallback],
             )
+
+    def _steer(self, others_ua: list[int], t_us: int) -> None:
+        """Send what has changed of the programs that the device's loop does not move."""
+        for setpoint in self._fixed.setpoints(others_ua, self._period_us, self._sp):
+            self._sp, self._sent_us = setpoint.sp, t_us
+            self.wire.send(setpoint, t_us + SETPOINT_LATEST_US)
 
     def _renew(self, t_us: int) -> None:
         """Renew the lease after a fresh sample, where there is one; events are acknowledged."""

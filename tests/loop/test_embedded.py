@@ -121,7 +121,7 @@ def test_a_silent_host_ends_what_it_leads_though_the_device_steers() -> None:
     with Link.open("sim://dbs?seed=1") as link:
         link.hello()
         limits = link.limits()
-        program = program_device(link, prescription, limits)
+        program = program_device(link, prescription, limits).first
         link.stream(1, limits.sense_rate_hz, limits.sense_block)
         link.start(program.crc(), 500)
         for _ in range(60):

@@ -10,13 +10,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.peer import power_on
-from tests.strategies import programs
+from tests.strategies import groups, programs
 
 from stimloop.errors import PrescriptionError
 from stimloop.governor import Governor
 from stimloop.prescription import Prescription
 from stimloop_dsp import Quality, Setting
 from stimloop_hw import Link
+from stimloop_hw.groups import PROGRAMS, ProgramSet
 from stimloop_hw.messages import (
     Commit,
     Committed,
@@ -28,6 +29,7 @@ from stimloop_hw.messages import (
 )
 from stimloop_hw.program import CASE, PASSIVE, Mode, Program
 from stimloop_sim.datasheet import describe_limits
+from stimloop_sim.interleave import check_set
 from stimloop_sim.limits import check_program
 from stimloop_sim.profile import Profile, names
 
@@ -169,3 +171,92 @@ def test_what_the_hosts_gate_lets_through_the_devices_gate_does_too(
     except (ValidationError, PrescriptionError):
         return
     assert check_program(profile, program, profile.impedance_ohm) is None
+
+
+OWN = (
+    *("amplitude_ma", "pulse_width_us", "fallback_ma", "cathodes", "anodes"),
+    *("shares_percent", "recharge", "interphase_us"),
+)
+"""Keys of a further program; it takes the others from the first."""
+
+
+def written_group(members: tuple[Program, ...]) -> dict[str, Any]:
+    """A group as a person would write it."""
+    first, *further = members
+    return {
+        "stimulation": written(first),
+        "interleaved": [
+            {key: written(program)[key] for key in OWN} | {"offset_us": program.offset_us}
+            for program in further
+        ],
+        "controller": {"kind": "continuous"},
+    }
+
+
+SHARED = (
+    *("slew_ua_s", "slew_down_ua_s", "soft_start_ms", "soft_stop_ms"),
+    *("cycle_on_ms", "cycle_off_ms", "period_min_us", "period_max_us"),
+)
+
+
+def writable(members: tuple[Program, ...]) -> tuple[Program, ...]:
+    """What a prescription can say: the slews and ramps of a group are those of its first."""
+    first, *further = map(one_rate, members)
+    shared = {name: getattr(first, name) for name in SHARED}
+    return (first, *(replace(p, amplitude_min_ua=0, **shared) for p in further))
+
+
+def refused_by_the_device(name: str, asked: Prescription, limits: Limits) -> object:
+    sensing = power_on(Profile.named(name)).therapy._sensing
+    return check_set(
+        Profile.named(name), asked.programs(limits).set, limits.impedance_ohm, sensing
+    )
+
+
+@pytest.mark.parametrize("name", names())
+@settings(max_examples=40)
+@given(data=st.data(), group=st.sampled_from("ABCD"))
+def test_a_group_that_a_device_can_do_can_be_prescribed_and_becomes_those_programs(
+    name: str, data: st.DataObject, group: str
+) -> None:
+    profile, limits = Profile.named(name), limits_of(name)
+    members = writable(data.draw(groups(profile)))
+    number = "ABCD".index(group)
+    assume(number < profile.groups)
+    programs_of_set = ProgramSet.of(dict(enumerate(members, number * PROGRAMS)))
+    sensing = power_on(profile).therapy._sensing
+    assume(check_set(profile, programs_of_set, limits.impedance_ohm, sensing) is None)
+    asked = Prescription.model_validate({**written_group(members), "group": group})
+    assert asked.programs(limits).set == programs_of_set
+
+
+GROUP_CHANGES = st.one_of(
+    st.tuples(st.sampled_from(["amplitude_ma", "fallback_ma"]), st.integers(0, 8000)).map(
+        lambda change: (change[0], change[1] / 1000)
+    ),
+    st.tuples(st.just("pulse_width_us"), st.integers(1, 1100)),
+    st.tuples(st.just("recharge"), st.sampled_from(["passive", "1:1", "1:3", None])),
+    st.tuples(st.just("offset_us"), st.integers(0, 9000) | st.none()),
+    st.tuples(st.just("cathodes"), st.sampled_from([["0"], ["1"], ["2"], ["7"]])),
+    st.tuples(st.just("shares_percent"), st.just({})),
+)
+
+
+@pytest.mark.parametrize("name", names())
+@settings(max_examples=60)
+@given(data=st.data(), changes=st.lists(GROUP_CHANGES, max_size=3), hz=st.integers(1, 300))
+def test_what_the_hosts_gate_lets_through_of_a_group_the_devices_gate_does_too(
+    name: str, data: st.DataObject, changes: list[tuple[str, Any]], hz: int
+) -> None:
+    limits = limits_of(name)
+    tables = written_group(writable(data.draw(groups(Profile.named(name)))))
+    if data.draw(st.booleans()):
+        tables["stimulation"]["rate_hz"] = hz
+    for further in tables["interleaved"]:
+        further |= dict(changes)
+    try:
+        asked = Prescription.model_validate(tables)
+        asked.check(limits)
+    except (ValidationError, PrescriptionError):
+        return
+    assert refused_by_the_device(name, asked, limits) is None

@@ -113,7 +113,7 @@ class Bench:
     def start_alone(self, program_crc: int) -> int:
         raise AssertionError(program_crc)
 
-    def start(self, program_crc: int, lease_ms: int) -> int:
+    def start(self, program_crc: int, lease_ms: int, group: int) -> int:
         self.happened.append("start")
         return self.t_us + self.start_lag_us
 
@@ -160,7 +160,7 @@ class Log:
 
 def session_on(bench: Bench, text: str = CONTINUOUS) -> Session:
     prescription = prescriptions.loads(text)
-    return Session(bench, prescription, LIMITS, prescription.program(LIMITS), Log(bench))
+    return Session(bench, prescription, LIMITS, prescription.programs(LIMITS), Log(bench))
 
 
 def _run(session: Session, steps: int) -> None:
@@ -229,7 +229,7 @@ def test_a_trigger_time_goes_to_the_wire_as_its_low_32_bits_and_never_as_now() -
     session = session_on(bench)
     session.step()
     for at_us, on_wire in ((2**32 + 7, 7), (3 * 2**32, 1)):
-        session._send(Order(0, 7_690, Bound.NONE, 4, at_us), bench.t_us)
+        session._send(Order(0, 7_690, Bound.NONE, 4, at_us), [], bench.t_us)
         assert bench.sent[-1][0] == Trigger(0, 4, on_wire)
 
 
@@ -353,7 +353,7 @@ class ReadBack:
 
 def _programmed(prescription: Prescription, program: Program, staged: Staged) -> ReadBack:
     link = ReadBack(staged)
-    assert program_device(link, prescription, LIMITS) == program  # type: ignore[arg-type]
+    assert program_device(link, prescription, LIMITS).first == program  # type: ignore[arg-type]
     return link
 
 
