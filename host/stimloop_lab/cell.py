@@ -172,7 +172,7 @@ def run_cell(cell: Cell) -> Outcome:
         link.stop(StopMode.RAMP)
         record_rest(link, log, session.steps)
         return log.outcome(
-            asked.program(limits), envelope_uv=witness.envelope_uv, baseline=baseline
+            asked.programs(limits), envelope_uv=witness.envelope_uv, baseline=baseline
         )
 
 

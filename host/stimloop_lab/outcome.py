@@ -13,11 +13,11 @@ from stimloop_dsp import BurstTracker, Quality
 from stimloop_hw.vocabulary import Refusal, SensedFlag
 
 if TYPE_CHECKING:
+    from stimloop.group import Group
     from stimloop.step import Latency, Step
     from stimloop.streams import EventKind
     from stimloop_hw import Block
     from stimloop_hw.messages import Status
-    from stimloop_hw.program import Program
 
 BATCH = 250
 """Ticks that are looked at together."""
@@ -185,12 +185,12 @@ class Gathering:
             self.refused += 1
             self.stale += code == Refusal.EXPIRED
 
-    def outcome(self, program: Program, *, envelope_uv: float, baseline: Baseline) -> Outcome:
+    def outcome(self, group: Group, *, envelope_uv: float, baseline: Baseline) -> Outcome:
         """What came of it.
 
         Parameters
         ----------
-        program : Program
+        group : Group
             The committed one.
         envelope_uv : float
             Mean of the patient's true amplitude during therapy, µV.
@@ -199,17 +199,18 @@ class Gathering:
         """
         self._look()
         minutes = self._ticks * self._tick_us / 60e6
-        top_ua = program.amplitude_max_ua
+        top_ua, period_us = group.first.amplitude_max_ua, group.first.period_min_us
         charge = delivered(
             self._statuses,
             self._start_us,
             self._end_us,
-            pulse_width_us=program.width_us,
-            period_us=program.period_min_us,
+            pulse_width_us=sum(program.width_us for program in group.programs),
+            period_us=period_us,
         )
         known = {key: math.nan if value is None else value for key, value in charge.items()}
         # µA²·µs / µs · Ω is 1e-12 W.
-        whole_uw = top_ua**2 * program.width_us / program.period_min_us * NOMINAL_OHM / 1e6
+        whole_ua2_us = sum(p.amplitude_max_ua**2 * p.width_us for p in group.programs)
+        whole_uw = whole_ua2_us / period_us * NOMINAL_OHM / 1e6
         return Outcome(
             time_on=_ratio(self._on_samples, self._samples),
             mean_amplitude_ma=known["mean_amplitude_ma"],

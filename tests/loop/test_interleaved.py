@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import stimloop
+from stimloop import cli
 from stimloop import prescription as prescriptions
+from stimloop.devices import describe
 from stimloop.errors import PrescriptionError
 from stimloop.run import close_loop
 from stimloop.summary import NOMINAL_OHM, summarize
@@ -19,6 +21,10 @@ from stimloop_hw.vocabulary import State, StopMode
 from stimloop_lab.outcome import Gathering
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.loop.conftest import Implant
+
     from stimloop.session import Session
     from stimloop.watch import Watch
     from stimloop_hw.messages import Limits
@@ -143,3 +149,31 @@ def test_passive_pulses_of_several_programs_count_together_on_a_contact() -> Non
     prescriptions.loads(more.replace('"passive"', '"1:1"')).check(limits())
     with pytest.raises(PrescriptionError, match=r"interleaved: asked 1900 nC on contact 1"):
         prescriptions.loads(more).check(limits())
+
+
+def test_status_tells_the_group_and_every_program_of_it_also_where_it_runs_alone(
+    tmp_path: Path, implant: Callable[..., Implant], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = prescriptions.loads(ON_DEVICE.replace('group = "A"', 'group = "B"'))
+    with implant("dbs", "--pty") as (_, url):
+        stimloop.run_session(asked, url, seconds=2, alone=True, directory=tmp_path / "record")
+        told = describe(url)
+        assert (told["state"], told["group"], list(told["programs"])) == (
+            "ALONE",
+            "B",
+            ["B1", "B2"],
+        )
+        assert told["programs"]["B2"]["amplitude_ua"] == 1500
+        assert cli.main(["status", "--device", url]) == 0
+        assert "program B2" in capsys.readouterr().out
+    assert stimloop.replay_record(stimloop.Record.open(tmp_path / "record")).identical
+
+
+def test_pulses_follow_one_another_where_no_offset_says_when() -> None:
+    text = TOML.replace("offset_us = 4000", 'recharge = "1:2"\ninterphase_us = 40')
+    text = text.replace("[detector]", f"[[interleaved]]{FURTHER}[detector]")
+    group = prescriptions.loads(text.replace("offset_us = 4000", "")).programs(limits())
+    first, second, third = group.programs
+    assert first.offset_us == 0
+    assert second.offset_us == 60 * 2 + first.interphase_us
+    assert third.offset_us == second.offset_us + 90 * 3 + 40

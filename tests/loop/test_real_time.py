@@ -86,7 +86,7 @@ def test_a_killed_host_leaves_a_fallback_then_silence_and_a_record_that_replays(
     for status in seen:
         silent_ms = (status["t_us"] - renewed_us) / 1000
         if silent_ms > FALLBACK_MS + BLOCK_MS:
-            assert status["amplitude_ua"] == 0
+            assert status["programs"]["A1"]["amplitude_ua"] == 0
         if silent_ms < LEASE_MS:
             assert status["state"] in ("STIMULATING", "HOLD", "FALLBACK")
         if silent_ms > LEASE_MS + RAMP_MS + BLOCK_MS:
@@ -141,7 +141,7 @@ def test_an_interrupted_session_ends_with_the_output_off_and_a_whole_record(
             host.send_signal(number)
             assert host.wait() == 0
         seen = describe(port)
-        assert (seen["state"], seen["amplitude_ua"]) == (State.IDLE.name, 0)
+        assert (seen["state"], seen["programs"]["A1"]["amplitude_ua"]) == (State.IDLE.name, 0)
         assert seen["pulses"] > 0
     record = stimloop.Record.open(tmp_path / "r")
     assert record.torn == ()

@@ -17,6 +17,7 @@ from stimloop.programming import program_device
 from stimloop.session import Session
 from stimloop_dsp import Quality
 from stimloop_hw import Block
+from stimloop_hw.groups import Output, pack_others
 from stimloop_hw.messages import (
     Commit,
     Committed,
@@ -30,6 +31,7 @@ from stimloop_hw.messages import (
     Trigger,
 )
 from stimloop_hw.program import Mode
+from stimloop_hw.ranges import Room, pack_rows
 from stimloop_hw.vocabulary import Bound, Refusal, SensedFlag, State
 
 if TYPE_CHECKING:
@@ -51,6 +53,18 @@ anodes = ["case"]
 [controller]
 kind = "continuous"
 """
+ROOMY = replace(LIMITS, rows=LIMITS.rows + pack_rows({}, (), room=Room(4, 4)))
+GROUP = (
+    CONTINUOUS.replace("[stimulation]", 'group = "C"\n[stimulation]')
+    + """
+[[interleaved]]
+amplitude_ma = 1.0
+pulse_width_us = 90
+fallback_ma = 0.5
+cathodes = ["2"]
+anodes = ["case"]
+"""
+)
 CAPTURING = (
     CONTINUOUS.replace('"continuous"', '"on_off"') + "[capture]\nseconds = 1\npercentile = 50\n"
 )
@@ -160,7 +174,8 @@ class Log:
 
 def session_on(bench: Bench, text: str = CONTINUOUS) -> Session:
     prescription = prescriptions.loads(text)
-    return Session(bench, prescription, LIMITS, prescription.programs(LIMITS), Log(bench))
+    group = prescription.programs(ROOMY)
+    return Session(bench, prescription, ROOMY, group, Log(bench))
 
 
 def _run(session: Session, steps: int) -> None:
@@ -241,6 +256,35 @@ def test_an_order_that_the_device_did_not_get_is_sent_again() -> None:
     bench.notices.append(replace(STATUS, t_us=bench.t_us + 1, last_sp=12, amplitude_ua=2_800))
     session.step()
     assert (bench.orders()[-1].sp, bench.orders()[-1].amplitude_ua) == (14, 3_000)
+
+
+def test_an_order_to_a_further_program_that_the_device_did_not_get_is_sent_again() -> None:
+    bench = Bench()
+    session = session_on(bench, GROUP)
+    for _ in range(30):
+        session.step()
+    sent = bench.orders()
+    assert {order.channel for order in sent} == {8, 9}
+    assert [order.sp for order in sent] == list(range(1, len(sent) + 1))
+    stands = replace(STATUS, t_us=bench.t_us + 1, last_sp=len(sent), amplitude_ua=3_000)
+    for told_ua, again in ((1_000, 0), (900, 2)):
+        bench.notices.append(replace(stands, others=pack_others([Output(*[told_ua] * 3)])))
+        before = len(bench.orders())
+        session.step()
+        assert len(bench.orders()) - before == again
+    assert (bench.orders()[-1].channel, bench.orders()[-1].amplitude_ua) == (9, 1_000)
+
+
+def test_without_a_signal_a_whole_group_falls_back() -> None:
+    bench = Bench()
+    session = session_on(bench, GROUP)
+    for _ in range(30):
+        session.step()
+    bench.flags = SensedFlag.SATURATED
+    for _ in range(160):
+        session.step()
+    assert bench.rows[-1].admitted_ua == 0
+    assert bench.rows[-1].others_ua == (500,)
 
 
 def test_a_refused_order_is_recorded_and_sent_again() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from stimloop.group import Group
 from stimloop.step import Step
 from stimloop_dsp import Quality, Reading
 from stimloop_hw import Block
@@ -241,7 +242,7 @@ def gathered(levels: list[float], amplitudes_ua: list[int]) -> Outcome:
         )
     gathering.event(0, 0, "refused", code=Refusal.EXPIRED)
     gathering.event(0, 0, "refused", code=Refusal.BUSY)
-    return gathering.outcome(PROGRAM, envelope_uv=2.0, baseline=BASELINE)
+    return gathering.outcome(Group(0, (PROGRAM,)), envelope_uv=2.0, baseline=BASELINE)
 
 
 def test_an_outcome_counts_what_was_done() -> None:
@@ -268,7 +269,7 @@ def test_what_comes_before_therapy_is_no_outcome() -> None:
     gathering = Gathering(20_000, burst_uv=3.0, setpoint_uv=1.0)
     gathering.sensed(Block(0, 20_000, 1, 5, SensedFlag.STIM.value, bytes(20), 3))
     gathering.step(Step(0, 20_000, 9.0, False, 0, 0, 3000, 7690, 3000, 7690, 0, 1))
-    outcome = gathering.outcome(PROGRAM, envelope_uv=math.nan, baseline=BASELINE)
+    outcome = gathering.outcome(Group(0, (PROGRAM,)), envelope_uv=math.nan, baseline=BASELINE)
     assert outcome.orders == outcome.lost_samples == 0
     assert math.isnan(outcome.time_on)
 
@@ -289,7 +290,7 @@ def test_energy_is_that_of_the_devices_own_counters() -> None:
     pulses = 2_000_000 / 7690
     gathering.status(99, status(2_000_000, 0, round(3000**2 * 60 * pulses)))
     gathering.status(100, status(2_500_000, 0, 10**15))  # the ramp down is no therapy
-    outcome = gathering.outcome(PROGRAM, envelope_uv=1.0, baseline=BASELINE)
+    outcome = gathering.outcome(Group(0, (PROGRAM,)), envelope_uv=1.0, baseline=BASELINE)
     assert outcome.teed_ratio == pytest.approx(1.0, rel=1e-6)
     assert outcome.teed_uw == pytest.approx(3000**2 * 60 / 7690 * 500 / 1e6, rel=1e-6)
 
