@@ -97,11 +97,12 @@ def status(options: argparse.Namespace) -> int:
     if options.json:
         console.print_json(values)
     else:
+        identity = values.pop("identity")
         programs = {
             f"program {name}": ", ".join(f"{key} {value}" for key, value in output.items())
             for name, output in values.pop("programs").items()
         }
-        console.print_pairs({**values, **programs, **values.pop("identity")})
+        console.print_pairs({**values, **programs, **identity})
     return DONE
 
 

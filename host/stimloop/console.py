@@ -70,7 +70,7 @@ def print_sessions(title: str, columns: Mapping[str, Mapping[str, Any]]) -> None
     for name in columns:
         table.add_column(name, justify="right")
     for key, words, unit in ROWS:
-        if any(key in values for values in columns.values()):
+        if any(values.get(key) is not None for values in columns.values()):
             label = f"{words} [{unit}]" if unit else words
             table.add_row(
                 label.replace("[", r"\["), *(_shown(v.get(key)) for v in columns.values())

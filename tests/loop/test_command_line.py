@@ -151,12 +151,16 @@ def test_replay_and_report_of_a_record(
 def test_status_says_what_the_device_is_and_does(capsys: pytest.CaptureFixture[str]) -> None:
     values = call_json(capsys, "status", "--device", "sim://dbs")
     assert values["state"] == "IDLE"
-    assert values["amplitude_ua"] == 0
+    assert values["programs"]["A1"]["amplitude_ua"] == 0
     assert values["authentication"] == "DEVELOPMENT KEY"
     assert "devkey" in values["identity"]["build"]
     # The handshake has taken a little; what is left is rounded down.
     assert (values["battery"], values["battery_percent"]) == ("NORMAL", 99.9)
     assert values["battery_mv"] == 3199
+    status, shown, _ = call(capsys, "status", "--device", "sim://dbs")
+    assert status == 0
+    assert "program A1" in shown
+    assert "{" not in shown
 
 
 @pytest.fixture
