@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from benchmarks.validation.heart import alarms, onsets_s
 
-from stimloop_dsp import TachycardiaDetector
-from stimloop_dsp.trains import AutoStim
+from stimloop_dsp import AutoStim, TachycardiaDetector
 from stimloop_sim.vns import PATIENTS, VnsPatient
 
 if TYPE_CHECKING:

@@ -187,7 +187,24 @@ def programs(draw: st.DrawFn, profile: Profile) -> Program:
         period_min_us=period_min_us,
         period_max_us=period_max_us,
     )
-    return _course(draw, p, program)
+    return _magnet(draw, p, _course(draw, p, program))
+
+
+def _magnet(draw: st.DrawFn, profile: Profile, program: Program) -> Program:
+    """A magnet's train no stronger than the others, inhibition alone, or neither."""
+    if not profile.magnet_swipe_max_ms or draw(st.booleans()):
+        return program
+    heeding = replace(program, magnet_swipe_ms=draw(st.integers(1, 10_000)))
+    trains = program.mode == Mode.TRAIN and program.amplitude_max_ua > 0
+    if not trains or not program.cycle_on_ms or draw(st.booleans()):
+        return heeding
+    weaker = values_of(profile.amplitude_ua, program.amplitude_max_ua).filter(bool)
+    return replace(
+        heeding,
+        magnet_amplitude_ua=draw(weaker),
+        magnet_width_us=program.width_us,
+        magnet_on_ms=draw(values_of(profile.cycle_on_ms, 21_000).filter(bool)),
+    )
 
 
 def _loop_values(draw: st.DrawFn, loop: dict[int, int]) -> dict[int, int]:

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from stimloop_dsp._beta import BetaDetector
 from stimloop_dsp._echt import EndpointHilbert
+from stimloop_dsp._heart import TachycardiaDetector
 from stimloop_dsp._percept import PerceptDetector
 from stimloop_dsp._rcs import RcsDetector
 from stimloop_dsp._resonator import Resonator
@@ -381,10 +382,34 @@ def rcs(
     )
 
 
+@tells(Aspect.DECISION | Aspect.HEART_RATE)
+def tachycardia(
+    *,
+    fs_hz: float,
+    saturation_uv: PositiveUv,
+    theta: Annotated[float, Allowed(0.2, 0.7)] = 0.4,
+) -> TachycardiaDetector:
+    """Find R waves, compare the heart rate of the last 10 s with that of the last 5 min.
+
+    Parameters
+    ----------
+    fs_hz : float
+        Sampling rate, 200 to 1000 Hz.
+    saturation_uv : float
+        Samples beyond plus or minus this are held.
+    theta : float
+        Rise that it is active at, in parts of the rate of the last 5 min.
+    """
+    return TachycardiaDetector(fs_hz, theta, saturation_uv=saturation_uv)
+
+
 DETECTORS: Final[Mapping[str, Callable[..., Detector]]] = MappingProxyType(
     {
         kind.__name__: kind
-        for kind in (beta, resonator, endpoint_hilbert, percept_dual, percept_single, rcs)
+        for kind in (
+            *(beta, resonator, endpoint_hilbert, percept_dual, percept_single, rcs),
+            tachycardia,
+        )
     }
 )
 """Detectors by the name that a prescription gives them."""

@@ -61,6 +61,8 @@ class Aspect(Flag):
     """``phase_rad``."""
     EVOKED = auto()
     """The response that a pulse evokes, as the level."""
+    HEART_RATE = auto()
+    """The rate of the heart as the level, bpm."""
 
 
 @dataclass(frozen=True, slots=True)

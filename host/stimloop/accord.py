@@ -36,6 +36,13 @@ def violations(asked: Prescription) -> Iterator[Violation]:
         yield from _threshold(asked)
         yield from _lower(asked)
     yield from _evoked(asked)
+    if asked.magnet is not None and asked.interleaved:
+        yield Violation(
+            "interleaved",
+            "further programs beside [magnet]",
+            "one program, which the magnet's train takes the place of",
+            "remove them, or [magnet]",
+        )
     yield from _rates(asked)
     yield from _ranges(asked)
 
@@ -51,6 +58,10 @@ def _aspects(asked: Prescription) -> Iterator[Violation]:
                 name
                 for name, kind in DETECTORS.own.items()
                 if not asks_of(table.make) & ~tells_of(kind)
+                and (
+                    DETECTORS.table_of(name).declares("threshold_uv")
+                    or not table.declares("threshold_uv")
+                )
             ]
             what = ", ".join(part.name.lower() for part in lacking if part.name)
             yield Violation(

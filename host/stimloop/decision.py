@@ -18,6 +18,7 @@ from stimloop.violations import refusal, refusals
 from stimloop_dsp import CONTROLLERS as OWN_CONTROLLERS
 from stimloop_dsp import DETECTORS as OWN_DETECTORS
 from stimloop_dsp.controllers.schedule import SLOTS
+from stimloop_dsp.controllers.trains import TRAIN_CONTROLLERS
 from stimloop_dsp.ecap_loop import ECAP_CONTROLLERS
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ DETECTORS = Kinds(
 CONTROLLERS = Kinds(
     "controller",
     "stimloop.controllers",
-    {**OWN_CONTROLLERS, **ECAP_CONTROLLERS},
+    {**OWN_CONTROLLERS, **ECAP_CONTROLLERS, **TRAIN_CONTROLLERS},
     ControllerTable,
     frozenset(
         {

@@ -51,7 +51,7 @@ def excerpt(record: Record) -> str:
         shown = (step_s >= span[0]) & (step_s <= span[1])
         level.plot(step_s[shown], record.column("steps", "level")[shown], color=LEVEL)
         _draw_thresholds(level, record)
-        level.set_ylabel("level, µV")
+        level.set_ylabel(f"level, {unit_of(record)}")
         level.set_ylim(bottom=0)
         admitted_ma = record.column("steps", "admitted_ua")[shown] / 1000
         amplitude.step(
@@ -110,7 +110,7 @@ def overview(record: Record) -> str:
         if minutes.size and minutes[-1] > minutes[0]:
             amplitude.set_xlim(minutes[0], minutes[-1])
         _draw_thresholds(level, record)
-        level.set_ylabel("level, µV")
+        level.set_ylabel(f"level, {unit_of(record)}")
         level.set_ylim(bottom=0)
         _finish_amplitude(amplitude, record)
         amplitude.set_xlabel("time since therapy began, min (grey: sensed before)")
@@ -162,6 +162,12 @@ def latency_name(record: Record) -> str:
     """What the stamps of a session measured: on a simulator only the host's computing."""
     url = str(record.session["url"])
     return "compute time" if "sim://" in url.partition("?")[0] else "latency"
+
+
+def unit_of(record: Record) -> str:
+    """Unit of the level."""
+    asked = prescription.loads(record.session["prescription"])
+    return "bpm" if asked.senses_heart else "µV"
 
 
 def thresholds_uv(record: Record) -> list[float]:

@@ -12,7 +12,7 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from stimloop import course, electrode, evoked, interleaving, patient
+from stimloop import course, electrode, evoked, interleaving, magnet, patient
 from stimloop.errors import Violation
 from stimloop.quantities import exact, neighbours
 from stimloop_hw.program import Parameter
@@ -50,6 +50,8 @@ def violations(prescription: Prescription, limits: Limits) -> Iterator[Violation
     period_us = nearest_period_us(first.rate_hz, limits.period_step_us)
     yield from found or interleaving.violations(prescription, limits, period_us)
     yield from patient.violations(prescription.patient, first, limits)
+    if prescription.magnet is not None:
+        yield from magnet.violations(prescription.magnet, first, limits)
     if prescription.evoked is None:
         yield from _sensing(prescription.detector, limits)
     else:
@@ -57,13 +59,18 @@ def violations(prescription: Prescription, limits: Limits) -> Iterator[Violation
 
 
 def _of_program(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
-    yield from _amplitudes(asked, limits)
-    yield from _width(asked, limits)
-    yield from _period(asked, limits)
+    yield from pulses(asked, limits)
     missing = tuple(electrode.missing_contacts(asked, limits))
     yield from missing or electrode.violations(asked, limits)
     yield from _times(asked, limits)
     yield from course.violations(asked, limits)
+
+
+def pulses(asked: Stimulation, limits: Limits) -> Iterator[Violation]:
+    """What the device does not allow of amplitudes, width and rate."""
+    yield from _amplitudes(asked, limits)
+    yield from _width(asked, limits)
+    yield from _period(asked, limits)
 
 
 def nearest_period_us(rate_hz: float, step_us: int) -> int:

@@ -23,11 +23,13 @@ class Notices:
         Numbers of the orders that were refused.
     decided : list of Decided
         By a loop on the device.
+    events : list of Event
     """
 
     statuses: list[Status] = field(default_factory=list)
     refused: set[int] = field(default_factory=set)
     decided: list[Decided] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
 
 def heed(wire: Wire, log: Log, steps: int) -> Notices:
@@ -62,6 +64,7 @@ def heed(wire: Wire, log: Log, steps: int) -> Notices:
                     detail=notice.detail,
                 )
             case Event():
+                heard.events.append(notice)
                 known = notice.code in EventCode.__members__.values()
                 log.event(
                     steps,

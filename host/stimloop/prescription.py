@@ -9,6 +9,7 @@
     [[interleaved]] up to three programs more in the same period, at amplitudes of their own
     [detector]      kind, its own keys, and channel and thresholds
     [evoked]        instead of it: the response after every pulse
+    [magnet]        how the device heeds a magnet
     [capture]       instead of a threshold: a percentile of what is sensed before therapy
     [controller]    kind, and its own keys (docs/controllers.md); where = host | device
     [schedule]      other controllers by time of day
@@ -40,9 +41,11 @@ from stimloop.decision import (
 )
 from stimloop.errors import PrescriptionError, Violation
 from stimloop.group import Group
+from stimloop.kinds import tells_of
 from stimloop.quantities import CONTACTS, DeviceId, Table
-from stimloop.tables import Evoked, Governor, Interleaved, Patient, Stimulation
+from stimloop.tables import Evoked, Governor, Interleaved, Magnet, Patient, Stimulation
 from stimloop.violations import refusals, violations_of
+from stimloop_dsp import Aspect
 from stimloop_hw.groups import NAMES, PROGRAMS
 from stimloop_hw.program import Mode, Program
 
@@ -72,6 +75,8 @@ class Prescription(Table):
         The first program of the group, which the loop moves, and what all share.
     interleaved : tuple of Interleaved
         Its further programs, in the order of their pulses.
+    magnet : Magnet or None
+        None where the device heeds none.
     detector : DetectorTable
     evoked : Evoked or None
         None where the detector's signal is sensed.
@@ -92,6 +97,7 @@ class Prescription(Table):
     interleaved: Annotated[
         tuple[Interleaved, ...], Field(strict=False, max_length=PROGRAMS - 1)
     ] = ()
+    magnet: Magnet | None = None
     detector: Detector = DETECTORS.validate({})  # type: ignore[assignment]  # a DetectorTable
     evoked: Evoked | None = None
     capture: Capture | None = None
@@ -121,6 +127,11 @@ class Prescription(Table):
     def uses(self, parameter: str) -> bool:
         """Whether detector or controllers have a parameter of this name."""
         return any(part.declares(parameter) for part in (self.detector, *self.controllers))
+
+    @property
+    def senses_heart(self) -> bool:
+        """Whether the level is the heart's rate, bpm, and not an amplitude, µV."""
+        return self.evoked is None and Aspect.HEART_RATE in tells_of(self.detector.make)
 
     @property
     def triggers(self) -> bool:
@@ -217,6 +228,15 @@ class Prescription(Table):
                 patient_max_ua=_thousandths(patient.max_ma),
                 patient_step_ua=_thousandths(patient.step_ma),
             )
+        magnet = self.magnet
+        if magnet is not None:
+            first = replace(
+                first,
+                magnet_swipe_ms=magnet.swipe_ms,
+                magnet_amplitude_ua=_thousandths(magnet.amplitude_ma),
+                magnet_width_us=magnet.pulse_width_us,
+                magnet_on_ms=magnet.on_ms,
+            )
         first = replace(first, loop=embedding.loop_of(self, limits))
         return Group(NAMES.index(self.group), (first, *further))
 
@@ -256,6 +276,7 @@ _TABLES: dict[str, type[Table]] = {
     "": Prescription,
     "stimulation": Stimulation,
     "interleaved": Interleaved,
+    "magnet": Magnet,
     "detector": DetectorTable,
     "evoked": Evoked,
     "capture": Capture,

@@ -27,7 +27,7 @@ from stimloop_hw.messages import (
     Status,
     Trigger,
 )
-from stimloop_hw.vocabulary import Bound, SensedFlag, State
+from stimloop_hw.vocabulary import Bound, EventCode, SensedFlag, State
 
 if TYPE_CHECKING:
     from stimloop.group import Group
@@ -104,6 +104,7 @@ class Session:
         self._sent_us = 0
         self._lost = False
         self._unsure = False
+        self._magnet = False
         self._capture: ThresholdCapture | None = None
         if prescription.capture is None:
             self._controller = self._controlled(*assembly.thresholds_uv(prescription))
@@ -145,6 +146,8 @@ class Session:
         reading = self._detector.push(samples, block.first_index, block.t_us)
         if block.flags & _SATURATED:
             reading = replace(reading, quality=reading.quality | Quality.SATURATED)
+        if self._magnet:
+            reading = replace(reading, quality=reading.quality | Quality.MAGNET)
         detected_ns = perf_counter_ns()
         others_ua: list[int] = []
         if self._capture is not None:
@@ -285,6 +288,9 @@ class Session:
         """The device is the authority: go on from what it says."""
         heard = heed(self.wire, self.log, self.steps)
         self._unsure = self._unsure or Setpoint.number in heard.refused
+        for event in heard.events:
+            if event.code == EventCode.MAGNET:
+                self._magnet = bool(event.arg)
         for status in heard.statuses:
             self._heed_status(status)
 

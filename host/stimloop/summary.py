@@ -155,6 +155,7 @@ def summarize(record: Record, *, burst_threshold_uv: float | None = None) -> Sum
     level_uv = record.column("steps", "level")[started:whole]
     refusals = [event.code for event in record.events() if event.kind == "refused"]
     asked = prescription.loads(record.session["prescription"])
+    of_brain = asked.evoked is None and not asked.senses_heart
     rate_hz = record.session["rate_hz"]
     if asked.evoked is not None:  # a sweep stands for the time of its pulse
         counts, rate_hz = np.ones_like(counts), 1e6 / record.session["tick_us"]
@@ -171,7 +172,7 @@ def summarize(record: Record, *, burst_threshold_uv: float | None = None) -> Sum
         stale=refusals.count(Refusal.EXPIRED),
         time_on_fraction=float((counts * stim)[started:].sum() / samples) if samples else None,
         peak_hz=_peak_hz(record, int(counts[:started].sum()), int(counts.sum()))
-        if asked.evoked is None
+        if of_brain
         else None,
         latency_us=_latency_us(record),
         **delivered(
@@ -184,7 +185,7 @@ def summarize(record: Record, *, burst_threshold_uv: float | None = None) -> Sum
             ),
         ),
         **_bursts(
-            level_uv if asked.evoked is None else level_uv[:0],
+            level_uv if of_brain else level_uv[:0],
             1e6 / record.session["tick_us"],
             burst_threshold_uv,
         ),

@@ -236,6 +236,46 @@ class Stimulation(Pulses):
             )
 
 
+class Magnet(Table):
+    """How the device heeds a magnet, whether a host is there or not.
+
+    Attributes
+    ----------
+    swipe_ms : int
+        While a magnet is there the output is zero; one that was there for less than this starts
+        a train when it is gone, ms.
+    amplitude_ma : float
+        Output of that train, mA; 0: the magnet inhibits, no more.
+    pulse_width_us, on_ms : int
+        Its width, µs, and its time on between soft start and soft stop, ms; 0 without a train.
+    """
+
+    swipe_ms: int = Field(gt=0, le=60_000)
+    amplitude_ma: Milliamperes = 0.0
+    pulse_width_us: int = Field(default=0, ge=0, le=1_000_000)
+    on_ms: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        given = bool(self.amplitude_ma)
+        found = [
+            Violation(
+                f"magnet.{key}",
+                f"{value} with amplitude_ma = {self.amplitude_ma:g}",
+                "a number above 0" if given else "0: there is no train",
+                f"write {key}" if given else f"remove {key}, or write amplitude_ma",
+            )
+            for key, value in (
+                ("pulse_width_us", self.pulse_width_us),
+                ("on_ms", self.on_ms),
+            )
+            if bool(value) is not given
+        ]
+        if found:
+            raise refusals(found)
+        return self
+
+
 class Evoked(Table):
     """Sense the response that each pulse evokes, instead of the beta detector's signal.
 

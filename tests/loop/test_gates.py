@@ -113,9 +113,23 @@ def written(program: Program) -> dict[str, Any]:
     }
 
 
-def prescribed(stimulation: dict[str, Any]) -> Prescription:
+def heeding(program: Program) -> dict[str, Any] | None:
+    """What it says of a magnet, as a person would write it."""
+    if not program.magnet_swipe_ms:
+        return None
+    return {
+        "swipe_ms": program.magnet_swipe_ms,
+        "amplitude_ma": program.magnet_amplitude_ua / 1000,
+        "pulse_width_us": program.magnet_width_us,
+        "on_ms": program.magnet_on_ms,
+    }
+
+
+def prescribed(
+    stimulation: dict[str, Any], magnet: dict[str, Any] | None = None
+) -> Prescription:
     return Prescription.model_validate(
-        {"stimulation": stimulation, "controller": {"kind": "continuous"}}
+        {"stimulation": stimulation, "magnet": magnet, "controller": {"kind": "continuous"}}
     )
 
 
@@ -132,7 +146,8 @@ def test_what_a_device_can_do_can_be_prescribed_and_becomes_that_program(
     profile = Profile.named(name)
     program = one_rate(data.draw(programs(profile)))
     assume(check_program(profile, program, profile.impedance_ohm) is None)
-    assert prescribed(written(program)).program(limits_of(name)) == program
+    asked = prescribed(written(program), heeding(program))
+    assert asked.program(limits_of(name)) == program
 
 
 CHANGES = st.one_of(
@@ -165,9 +180,12 @@ def test_what_the_hosts_gate_lets_through_the_devices_gate_does_too(
     name: str, data: st.DataObject, changes: list[tuple[str, Any]]
 ) -> None:
     profile = Profile.named(name)
-    stimulation = written(one_rate(data.draw(programs(profile)))) | dict(changes)
+    drawn = one_rate(data.draw(programs(profile)))
+    stimulation, magnet = written(drawn) | dict(changes), heeding(drawn)
+    if magnet is not None and data.draw(st.booleans()):
+        magnet[data.draw(st.sampled_from(sorted(magnet)))] = data.draw(st.integers(0, 70_000))
     try:
-        program = prescribed(stimulation).program(limits_of(name))
+        program = prescribed(stimulation, magnet).program(limits_of(name))
     except (ValidationError, PrescriptionError):
         return
     assert check_program(profile, program, profile.impedance_ohm) is None
@@ -189,6 +207,7 @@ def written_group(members: tuple[Program, ...]) -> dict[str, Any]:
             {key: written(program)[key] for key in OWN} | {"offset_us": program.offset_us}
             for program in further
         ],
+        "magnet": heeding(first),
         "controller": {"kind": "continuous"},
     }
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stimloop_dsp import Controller, Quality, Reading
-from stimloop_dsp.trains import AutoStim, DutyCycle
+from stimloop_dsp import AutoStim, Controller, DutyCycle, Quality, Reading
 
 TICK_US = 100_000
 GIVEN: dict[str, Any] = {"tick_us": TICK_US, "amplitude_max_ua": 2000, "period_us": 50_000}

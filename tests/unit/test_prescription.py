@@ -473,6 +473,8 @@ WITHOUT_UNIT = {
     # Counts, and a power in the device's own unit.
     *("pulses", "refractory_cycles", "bins", "thresholds", "fft_size", "update_rate"),
     *("onset", "termination", "blanking"),
+    # A part of the rate at rest.
+    "theta",
 }
 
 

@@ -8,6 +8,7 @@
 | `percept` | the state of a Percept-like detector |
 | `nine_states` | the combined state of an RC+S-like detector |
 | `phase` | the phase of the oscillation |
+| `trains` | the clock, a decision, a magnet: when a train of pulses begins |
 | `schedule` | the time of day: which of the above |
 | `hemispheres` | two sides: which of two readings leads |
 
@@ -31,14 +32,17 @@ from stimloop_dsp.controllers.proportional import (
 )
 from stimloop_dsp.controllers.schedule import Schedule
 from stimloop_dsp.controllers.threshold import BurstGated, DualThreshold, OnOff
+from stimloop_dsp.controllers.trains import AutoStim, DutyCycle
 from stimloop_dsp.values import Controller
 
 __all__ = [
     "CONTROLLERS",
     "AmplitudeController",
+    "AutoStim",
     "BurstGated",
     "Continuous",
     "DualThreshold",
+    "DutyCycle",
     "Ganging",
     "Hemispheres",
     "NineStates",

@@ -5,15 +5,23 @@ for its time on, and ramps down; what follows is rest. Stimulation that the hear
 is the subject of patents, US 9241647 and 9498162 among them.
 """
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final
 
-from stimloop_dsp.values import Quality, Reading, Setting
+from stimloop_dsp import parameters
+from stimloop_dsp.controllers.amplitude import MicroampsFromZero, Microseconds
+from stimloop_dsp.parameters import Allowed
+from stimloop_dsp.values import UNTRUSTED, Aspect, Quality, Reading, Setting
 
-_UNTRUSTED = (
-    Quality.WARMUP | Quality.HELD | Quality.SATURATED | Quality.GAP | Quality.ARTEFACT
-).value
 _MAGNET = Quality.MAGNET.value
+
+SecondsOn = Annotated[float, Allowed(0.1, 600)]
+SecondsOff = Annotated[float, Allowed(0.1, 86_400)]
+SecondsOfRest = Annotated[float, Allowed(0, 86_400)]
+SecondsOfRamp = Annotated[float, Allowed(0, 60)]
+SecondsOfSwipe = Annotated[float, Allowed(0.1, 60)]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -26,19 +34,19 @@ class DutyCycle:
     Parameters
     ----------
     tick_us : int
-        Time from one update to the next, µs, > 0.
+        Time from one update to the next.
     amplitude_max_ua : int
-        Upper end of the range, µA: no train is stronger.
+        Upper end of the range: no train is stronger.
     period_us : int
-        Pulse period, µs, > 0; it is handed on.
+        Pulse period; it is handed on.
     amplitude_ua : int
-        Output of these trains, µA; 0 is none.
+        Output of a train by the clock, within the range; 0 is none.
     on_s : float
-        Time on, without its ramps, s, 0.1 to 600.
+        Its time on, without ramps.
     off_s : float
-        Rest between two trains, s, 0.1 to 86 400.
+        Rest before it.
     ramp_s : float
-        Length of each ramp, s, 0 to 60.
+        Length of each ramp of any train.
 
     Raises
     ------
@@ -46,21 +54,19 @@ class DutyCycle:
         If a parameter is outside its range.
     """
 
-    tick_us: int
-    amplitude_max_ua: int
-    period_us: int
-    amplitude_ua: int
-    on_s: float = 30.0
-    off_s: float = 300.0
-    ramp_s: float = 2.0
+    asks: ClassVar[Aspect] = Aspect.NONE
+
+    tick_us: Microseconds
+    amplitude_max_ua: MicroampsFromZero
+    period_us: Microseconds
+    amplitude_ua: MicroampsFromZero
+    on_s: SecondsOn = 30.0
+    off_s: SecondsOff = 300.0
+    ramp_s: SecondsOfRamp = 2.0
 
     def __post_init__(self) -> None:
-        _check("tick_us", self.tick_us, 1, 10_000_000)
-        _check("period_us", self.period_us, 1, 10_000_000)
-        _check("amplitude_ua", self.amplitude_ua, 0, self.amplitude_max_ua)
-        _check("on_s", self.on_s, 0.1, 600)
-        _check("off_s", self.off_s, 0.1, 86_400)
-        _check("ramp_s", self.ramp_s, 0, 60)
+        parameters.check(type(self), vars(self))
+        self._bound("amplitude_ua", self.amplitude_ua)
         self._ramp_us = round(self.ramp_s * 1e6)
         self.reset()
 
@@ -81,6 +87,13 @@ class DutyCycle:
             self._rest()
         self._begin(reading, held_us)
         return Setting(self._amplitude_ua(), self.period_us)
+
+    def _bound(self, name: str, value_ua: int) -> None:
+        if value_ua > self.amplitude_max_ua:
+            raise ValueError(
+                f"{name} of {value_ua} µA was asked for; up to {self.amplitude_max_ua} µA, the "
+                "end of the range, is allowed. Lower it, or widen the range."
+            )
 
     def _begin(self, reading: Reading, held_us: int) -> None:  # noqa: ARG002  for AutoStim's
         """Start a train if one is due."""
@@ -113,22 +126,18 @@ class AutoStim(DutyCycle):
 
     Parameters
     ----------
-    tick_us, amplitude_max_ua, period_us : int
-        As in `DutyCycle`.
-    amplitude_ua, on_s, off_s, ramp_s
-        Trains by the clock, as in `DutyCycle`.
     auto_ua : int
-        Output of a train that the detector starts, µA.
+        Output of a train that the detector starts, within the range.
     auto_on_s : float
-        Its time on, s, 0.1 to 600.
+        Its time on.
     rest_s : float
-        Minimum rest before a decision starts a train, s, 0 to `off_s`.
+        Minimum rest before it, up to `off_s`.
     magnet_ua : int
-        Output of a train that the magnet starts, µA; 0 is none.
+        Output of a train that the host starts after a swipe, within the range; 0 is none.
     magnet_on_s : float
-        Its time on, s, 0.1 to 600.
+        Its time on.
     swipe_s : float
-        A magnet held for longer starts no train, s, 0.1 to 60.
+        A magnet held for longer starts no train.
 
     Raises
     ------
@@ -136,21 +145,24 @@ class AutoStim(DutyCycle):
         If a parameter is outside its range.
     """
 
-    auto_ua: int
-    auto_on_s: float = 60.0
-    rest_s: float = 60.0
-    magnet_ua: int = 0
-    magnet_on_s: float = 60.0
-    swipe_s: float = 3.0
+    asks: ClassVar[Aspect] = Aspect.DECISION
+
+    auto_ua: MicroampsFromZero
+    auto_on_s: SecondsOn = 60.0
+    rest_s: SecondsOfRest = 60.0
+    magnet_ua: MicroampsFromZero = 0
+    magnet_on_s: SecondsOn = 60.0
+    swipe_s: SecondsOfSwipe = 3.0
 
     def __post_init__(self) -> None:
-        _check("auto_ua", self.auto_ua, 0, self.amplitude_max_ua)
-        _check("auto_on_s", self.auto_on_s, 0.1, 600)
-        _check("rest_s", self.rest_s, 0, self.off_s)
-        _check("magnet_ua", self.magnet_ua, 0, self.amplitude_max_ua)
-        _check("magnet_on_s", self.magnet_on_s, 0.1, 600)
-        _check("swipe_s", self.swipe_s, 0.1, 60)
         super().__post_init__()
+        self._bound("auto_ua", self.auto_ua)
+        self._bound("magnet_ua", self.magnet_ua)
+        if self.rest_s > self.off_s:
+            raise ValueError(
+                f"rest_s of {self.rest_s:g} s was asked for; up to off_s, {self.off_s:g} s, is "
+                "allowed. Shorten it, or lengthen the rest before a train by the clock."
+            )
 
     def reset(self) -> None:
         """Return to the state before the first reading."""
@@ -158,7 +170,7 @@ class AutoStim(DutyCycle):
         self._answered = False
 
     def _begin(self, reading: Reading, held_us: int) -> None:
-        detected = reading.active and not int(reading.quality) & _UNTRUSTED
+        detected = reading.active and not int(reading.quality) & UNTRUSTED
         self._answered = self._answered and reading.active
         if 0 < held_us < self.swipe_s * 1e6 and self.magnet_ua:
             self._train(self.magnet_ua, self.magnet_on_s)
@@ -174,9 +186,7 @@ class AutoStim(DutyCycle):
             super()._begin(reading, held_us)
 
 
-def _check(name: str, value: float, low: float, high: float) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
-        raise ValueError(
-            f"{name} of {value:g} was asked for; {low:g} to {high:g} is allowed. Choose a "
-            "number in that range."
-        )
+TRAIN_CONTROLLERS: Final[Mapping[str, type[DutyCycle]]] = MappingProxyType(
+    {"duty_cycle": DutyCycle, "auto_stim": AutoStim}
+)
+"""Controllers of trains by the name that a prescription gives them."""
