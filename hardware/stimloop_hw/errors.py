@@ -7,7 +7,8 @@
      │   ├─ LinkLost         it was there and is gone: unplugged, silent, not reading
      │   ├─ WrongKey         the device does not accept our key, or we must not use it
      │   └─ WrongPeer        something else answers, or nothing that we understand
-     └─ OrderRefused         the device said no                   .reason, .detail
+     ├─ OrderRefused         the device said no                   .reason, .detail
+     └─ TrainRefused         a generator cannot do it, and was not asked
 
 Every text says what was asked, what is allowed and what to do.
 """
@@ -40,6 +41,10 @@ class WrongKey(LinkError):
 
 class WrongPeer(LinkError):
     """What answers is no SL1 device of our message table."""
+
+
+class TrainRefused(StimloopError):
+    """A pulse generator cannot represent a train, or must not play it; nothing was sent."""
 
 
 class OrderRefused(StimloopError):
