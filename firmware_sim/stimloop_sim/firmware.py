@@ -275,11 +275,11 @@ class Firmware:
         level_nv = self.front_end.follow()
         if self._senses:
             self._trends.look(self.now_us, level_nv, self.therapy.pulses.amplitude_ua)
+        lead = self._lead()
         if self.telemetry.is_heard:
-            self.telemetry.tell(Priority.STATUS, self.status())
+            self.telemetry.tell(Priority.STATUS, self._status(lead))
             for event in self._journal.pending:
                 self.telemetry.tell(Priority.STATUS, event)
-        lead = self._lead()
         if lead != self._lead_told:
             self._lead_told = lead
             self.raise_event(EventCode.LEAD, lead)
@@ -304,13 +304,16 @@ class Firmware:
 
     def status(self) -> Status:
         """The truth about the therapy, now."""
+        return self._status(self._lead())
+
+    def _status(self, lead: Lead) -> Status:
         therapy, pulses = self.therapy, self.therapy.pulses
         first, *others = [Output(*output) for output in pulses.outputs] or [NO_OUTPUT]
         return Status(
             self.now_us,
             therapy.state,
             therapy.faults,
-            self._lead(),
+            lead,
             therapy.program_crc,
             therapy.group,
             therapy.last_sp,

@@ -29,12 +29,14 @@ SHORT_OHM = 250
 STEP_UV = 100
 """Resolution of the measurement, µV."""
 
+_SOUND = Lead(0)
+
 
 def judge(ohm: float) -> Lead:
     """What a resistance says of the lead; NaN says nothing."""
     if ohm > OPEN_OHM:
         return Lead.OPEN
-    return Lead.SHORT if ohm < SHORT_OHM else Lead(0)
+    return Lead.SHORT if ohm < SHORT_OHM else _SOUND
 
 
 def condition(path: Path) -> Lead:
