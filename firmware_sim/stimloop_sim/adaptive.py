@@ -17,6 +17,7 @@ from stimloop_dsp import (
     BetaDetector,
     Continuous,
     DualThreshold,
+    NineStates,
     OnOff,
     PerceptDetector,
     PerceptDual,
@@ -27,7 +28,13 @@ from stimloop_dsp import (
 )
 from stimloop_dsp.percept import PerceptConfig
 from stimloop_dsp.rcs import DetectorConfig, FftConfig, PowerBand
-from stimloop_hw.loop import EmbeddedController, EmbeddedDetector, LoopParameter, Smoothing
+from stimloop_hw.loop import (
+    STATES_UA,
+    EmbeddedController,
+    EmbeddedDetector,
+    LoopParameter,
+    Smoothing,
+)
 from stimloop_hw.messages import Decided
 from stimloop_hw.vocabulary import Bound, SensedFlag
 
@@ -242,28 +249,32 @@ def _detector(program: Program, sensing: Sensing) -> Detector:
         case EmbeddedDetector.PERCEPT:
             return PerceptDetector(_percept(program), saturation_uv=saturation_uv)
         case _:
-            return RcsDetector(
-                sensing.rate_hz,
-                FftConfig(
-                    at[p.FFT_SIZE],
-                    at[p.FFT_INTERVAL_MS],
-                    at[p.FFT_WINDOW],
-                    at[p.FFT_SHIFT],
-                ),
-                [PowerBand(at[p.BIN_FIRST], at[p.BIN_LAST])],
-                [
-                    DetectorConfig(
-                        (at[p.BIAS_LOW], at[p.BIAS_HIGH]),
-                        updateRate=at[p.UPDATE_POWERS],
-                        onsetDuration=at[p.ONSET_UPDATES],
-                        terminationDuration=at[p.TERMINATION_UPDATES],
-                        holdoffTime=at[p.HOLDOFF_UPDATES],
-                        blankingDurationUponStateChange=at[p.BLANKING_POWERS],
-                        dual=at[p.THRESHOLDS] == 2,
-                    )
-                ],
-                saturation_uv=saturation_uv,
+            fft = FftConfig(
+                at[p.FFT_SIZE], at[p.FFT_INTERVAL_MS], at[p.FFT_WINDOW], at[p.FFT_SHIFT]
             )
+            count = 2 if loop.detector is EmbeddedDetector.RCS_PAIR else 1
+            bands, detectors = zip(*(_linear(at, i) for i in range(count)), strict=True)
+            return RcsDetector(
+                sensing.rate_hz, fft, bands, detectors, saturation_uv=saturation_uv
+            )
+
+
+def _linear(at: Mapping[LoopParameter, int], i: int) -> tuple[PowerBand, DetectorConfig]:
+    """Band and linear detector 0 or 1."""
+
+    def own(name: str) -> int:
+        return at[LoopParameter[f"{name}_{i}" if i else name]]
+
+    return PowerBand(own("BIN_FIRST"), own("BIN_LAST")), DetectorConfig(
+        (own("BIAS_LOW"), own("BIAS_HIGH")),
+        inputs=(i,),
+        updateRate=own("UPDATE_POWERS"),
+        onsetDuration=own("ONSET_UPDATES"),
+        terminationDuration=own("TERMINATION_UPDATES"),
+        holdoffTime=at[LoopParameter.HOLDOFF_UPDATES],
+        blankingDurationUponStateChange=own("BLANKING_POWERS"),
+        dual=at[LoopParameter.THRESHOLDS] == 2,
+    )
 
 
 def _percept(program: Program) -> PerceptConfig:
@@ -316,11 +327,19 @@ def _controller(program: Program, tick_us: int) -> Controller:
                 kp_ua=at[p.GAIN_UA],
                 ti_s=at[p.INTEGRAL_MS] / 1000,
             )
-        case _:
+        case EmbeddedController.PERCEPT:
             return PerceptDual(
                 **envelope,
                 suspend_ua=at[p.SUSPEND_UA],
                 transition_up_ms=at[p.RAMP_UP_MS],
                 transition_down_ms=at[p.RAMP_DOWN_MS],
                 startup_delay_ms=at[p.STARTUP_MS],
+                step_ua=at[p.STEP_UA],
+            )
+        case _:
+            return NineStates(
+                **envelope,
+                states_ma=tuple(at[state] / 1000 for state in STATES_UA),
+                rise_ma_per_s=at[p.RISE] / 65536,
+                fall_ma_per_s=at[p.FALL] / 65536,
             )

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from stimloop_hw.loop import (
     DECIDED_BY,
+    HOLD_UA,
+    STATES_UA,
     EmbeddedController,
     EmbeddedDetector,
     LoopParameter,
@@ -31,6 +33,9 @@ PERCEPT_RATE_HZ = 250
 PERCEPT_BAND_MHZ = 5_000
 PERCEPT_MOST_UA = 25_500
 RCS_RATES_HZ = (250, 500, 1000)
+RCS_DETECTORS = frozenset({EmbeddedDetector.RCS, EmbeddedDetector.RCS_PAIR})
+RAMP_MOST = 1000 << 16
+"""Fastest ramp of the states, 1/65536 mA/s."""
 _DETAIL_MAX = 0xFFFFFF
 _HOUR_MS = 3_600_000
 _U16 = 0xFFFF
@@ -97,7 +102,7 @@ def _bears(detector: EmbeddedDetector, sensing: Sensing) -> bool:
         return False
     if detector is EmbeddedDetector.PERCEPT:
         return sensing.rate_hz == PERCEPT_RATE_HZ
-    return detector is not EmbeddedDetector.RCS or sensing.rate_hz in RCS_RATES_HZ
+    return detector not in RCS_DETECTORS or sensing.rate_hz in RCS_RATES_HZ
 
 
 def _nearest(value: int, allowed: Sequence[int]) -> int:
@@ -121,8 +126,11 @@ def _allowed(
             yield from _of_beta(loop, sensing)
         case EmbeddedDetector.PERCEPT:
             yield from _of_percept(loop)
+        case EmbeddedDetector.RCS:
+            yield from _of_rcs(loop)
         case _:
             yield from _of_rcs(loop)
+            yield from _of_second(loop)
     yield from _of_controller(loop, program)
 
 
@@ -174,6 +182,17 @@ def _of_rcs(loop: Loop) -> Iterator[tuple[LoopParameter, Sequence[int]]]:
         yield parameter, _upto(0, _U16)
 
 
+def _of_second(loop: Loop) -> Iterator[tuple[LoopParameter, Sequence[int]]]:
+    p = LoopParameter
+    yield p.BIN_FIRST_1, range(loop[p.FFT_SIZE] // 2)
+    yield p.BIN_LAST_1, range(loop[p.BIN_FIRST_1], loop[p.FFT_SIZE] // 2)
+    yield p.BIAS_LOW_1, _upto(0, _I32)
+    yield p.BIAS_HIGH_1, _upto(loop[p.BIAS_LOW_1], _I32)
+    yield p.UPDATE_POWERS_1, _upto(1, _U16)
+    for parameter in (p.ONSET_UPDATES_1, p.TERMINATION_UPDATES_1, p.BLANKING_POWERS_1):
+        yield parameter, _upto(0, _U16)
+
+
 def _of_controller(
     loop: Loop, program: Program
 ) -> Iterator[tuple[LoopParameter, Sequence[int]]]:
@@ -196,3 +215,10 @@ def _of_controller(
             yield p.RAMP_DOWN_MS, _upto(250, 1_800_000)
             yield p.SUSPEND_UA, _upto(program.amplitude_min_ua, program.amplitude_max_ua)
             yield p.STARTUP_MS, _upto(0, 60_000)
+            yield p.STEP_UA, _upto(1, 1_000)
+        case EmbeddedController.NINE_STATES:
+            therapy_ua = _upto(program.amplitude_min_ua, program.amplitude_max_ua)
+            for parameter in STATES_UA:
+                yield parameter, (*therapy_ua, HOLD_UA)
+            yield p.RISE, _upto(1, RAMP_MOST)
+            yield p.FALL, _upto(1, RAMP_MOST)

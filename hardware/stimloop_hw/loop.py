@@ -55,6 +55,26 @@ class LoopParameter(IntEnum):
     TERMINATION_UPDATES = 72
     HOLDOFF_UPDATES = 73
     BLANKING_POWERS = 74
+    STEP_UA = 75
+    STATE_0_UA = 76
+    STATE_1_UA = 77
+    STATE_2_UA = 78
+    STATE_3_UA = 79
+    STATE_4_UA = 80
+    STATE_5_UA = 81
+    STATE_6_UA = 82
+    STATE_7_UA = 83
+    STATE_8_UA = 84
+    RISE = 85  # 1/65536 mA/s, as the device's logs have it
+    FALL = 86
+    BIN_FIRST_1 = 87  # of the second linear detector, as all below
+    BIN_LAST_1 = 88
+    BIAS_LOW_1 = 89
+    BIAS_HIGH_1 = 90
+    UPDATE_POWERS_1 = 91
+    ONSET_UPDATES_1 = 92
+    TERMINATION_UPDATES_1 = 93
+    BLANKING_POWERS_1 = 94
 
 
 @unique
@@ -65,6 +85,7 @@ class EmbeddedDetector(IntEnum):
     BETA = 1
     PERCEPT = 2
     RCS = 3  # one band, one linear detector
+    RCS_PAIR = 4  # two of each; what has no number of its own counts for both
 
 
 @unique
@@ -78,6 +99,7 @@ class EmbeddedController(IntEnum):
     PROPORTIONAL = 4
     PROPORTIONAL_INTEGRAL = 5
     PERCEPT = 6
+    NINE_STATES = 7
 
 
 @unique
@@ -88,9 +110,21 @@ class Smoothing(IntEnum):
     ONE_POLE = 1
 
 
+STATES_UA: Final = tuple(LoopParameter[f"STATE_{state}_UA"] for state in range(9))
+"""Amplitude of each combined state of one linear detector, or two."""
+HOLD_UA: Final = 25_500
+"""Amplitude of a state that leaves the amplitude where it is, µA."""
+
+
 def _made_of(names: str) -> frozenset[LoopParameter]:
     return frozenset(LoopParameter[name] for name in names.upper().split())
 
+
+_RCS = _made_of(
+    "sense_channel saturation_uv fft_size fft_interval_ms fft_window fft_shift bin_first "
+    "bin_last bias_low bias_high thresholds update_powers onset_updates termination_updates "
+    "holdoff_updates blanking_powers"
+)
 
 DETECTORS: Final[Mapping[EmbeddedDetector, frozenset[LoopParameter]]] = MappingProxyType(
     {
@@ -102,10 +136,11 @@ DETECTORS: Final[Mapping[EmbeddedDetector, frozenset[LoopParameter]]] = MappingP
             "sense_channel saturation_uv band_low_mhz band_high_mhz smooth_ms threshold_nv "
             "lower_nv onset_ms termination_ms blanking_ms"
         ),
-        EmbeddedDetector.RCS: _made_of(
-            "sense_channel saturation_uv fft_size fft_interval_ms fft_window fft_shift "
-            "bin_first bin_last bias_low bias_high thresholds update_powers onset_updates "
-            "termination_updates holdoff_updates blanking_powers"
+        EmbeddedDetector.RCS: _RCS,
+        EmbeddedDetector.RCS_PAIR: _RCS
+        | _made_of(
+            "bin_first_1 bin_last_1 bias_low_1 bias_high_1 update_powers_1 onset_updates_1 "
+            "termination_updates_1 blanking_powers_1"
         ),
     }
 )
@@ -120,7 +155,10 @@ CONTROLLERS: Final[Mapping[EmbeddedController, frozenset[LoopParameter]]] = Mapp
         ),
         EmbeddedController.PROPORTIONAL: _made_of("threshold_nv gain_ua"),
         EmbeddedController.PROPORTIONAL_INTEGRAL: _made_of("threshold_nv gain_ua integral_ms"),
-        EmbeddedController.PERCEPT: _made_of("ramp_up_ms ramp_down_ms suspend_ua startup_ms"),
+        EmbeddedController.PERCEPT: _made_of(
+            "ramp_up_ms ramp_down_ms suspend_ua startup_ms step_ua"
+        ),
+        EmbeddedController.NINE_STATES: frozenset(STATES_UA) | _made_of("rise fall"),
     }
 )
 """Which parameters make each controller."""
@@ -133,6 +171,9 @@ DECIDED_BY: Final[Mapping[EmbeddedController, frozenset[EmbeddedDetector]]] = Ma
         EmbeddedController.PROPORTIONAL: frozenset({EmbeddedDetector.BETA}),
         EmbeddedController.PROPORTIONAL_INTEGRAL: frozenset({EmbeddedDetector.BETA}),
         EmbeddedController.PERCEPT: frozenset({EmbeddedDetector.PERCEPT}),
+        EmbeddedController.NINE_STATES: frozenset(
+            {EmbeddedDetector.RCS, EmbeddedDetector.RCS_PAIR}
+        ),
     }
 )
 """Whose readings each controller understands."""

@@ -7,14 +7,18 @@ has to be the one on the host, to the bit.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stimloop import tables
 from stimloop.assembly import BELOW_RAIL_UV
 from stimloop.errors import Violation
 from stimloop.quantities import exact
+from stimloop_dsp.percept import BAND_HZ
+from stimloop_dsp.rcs import DetectorConfig, FftConfig
 from stimloop_hw.loop import (
+    DECIDED_BY,
     NO_LOOP,
+    STATES_UA,
     EmbeddedController,
     EmbeddedDetector,
     Loop,
@@ -24,6 +28,7 @@ from stimloop_hw.loop import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from fractions import Fraction
 
     from stimloop.prescription import Prescription
     from stimloop_hw.messages import Limits
@@ -35,11 +40,50 @@ KINDS: Final[Mapping[str, EmbeddedController]] = MappingProxyType(
         "dual_threshold": EmbeddedController.DUAL_THRESHOLD,
         "proportional": EmbeddedController.PROPORTIONAL,
         "proportional_integral": EmbeddedController.PROPORTIONAL_INTEGRAL,
+        "percept_dual": EmbeddedController.PERCEPT,
+        "percept_single": EmbeddedController.PERCEPT,
+        "nine_states": EmbeddedController.NINE_STATES,
     }
 )
 """Controllers of a prescription that have a number, and so run on a device."""
 
 _P = LoopParameter
+_LINEAR = (
+    *("BIN_FIRST", "BIN_LAST", "BIAS_LOW", "BIAS_HIGH"),
+    *("UPDATE_POWERS", "ONSET_UPDATES", "TERMINATION_UPDATES", "BLANKING_POWERS"),
+)
+"""What each linear detector has of its own."""
+
+
+class Part(NamedTuple):
+    """One number of a loop.
+
+    Attributes
+    ----------
+    field : str
+        Where the prescription has it.
+    parameter : LoopParameter
+    shown : float
+        As prescribed.
+    exactly : Fraction
+        In the device's unit: a whole number, or not for a device.
+    unit : str
+        The device's unit.
+    """
+
+    field: str
+    parameter: LoopParameter
+    shown: float
+    exactly: Fraction
+    unit: str
+
+
+def _part(
+    field: str, parameter: LoopParameter, value: float | None, factor: int, unit: str
+) -> Part:
+    """Of a value in the prescription's unit; what is left out is zero."""
+    shown = value or 0.0
+    return Part(field, parameter, shown, exact(shown) * factor, unit)
 
 
 def loop_of(asked: Prescription, limits: Limits) -> Loop:
@@ -59,57 +103,139 @@ def loop_of(asked: Prescription, limits: Limits) -> Loop:
     """
     if asked.controller.where == "host":
         return NO_LOOP
-    detector, told = asked.detector, asked.detector.values()
-    never_nv = limits.sense_range_uv * 1000  # no level is above the converter's range
-    threshold_nv = _whole(detector.threshold_uv, 1000) or never_nv
-    saturation_uv = detector.saturation_uv or limits.sense_range_uv - BELOW_RAIL_UV
-    values: dict[int, int] = {
-        _P.DETECTOR: EmbeddedDetector.BETA,
-        _P.CONTROLLER: KINDS[asked.controller.kind],
-        _P.SENSE_CHANNEL: detector.channel,
-        _P.SATURATION_UV: _whole(saturation_uv, 1),
-        _P.BAND_ORDER: told["order"],
-        _P.SMOOTHING: Smoothing[told["smoothing"].upper()],
-        _P.THRESHOLD_NV: threshold_nv,
-        _P.RELEASE_NV: threshold_nv
-        if told["release_uv"] is None
-        else _whole(told["release_uv"], 1000),
-    }
-    for _, parameter, value, factor, _ in _numbers(asked):
-        values.setdefault(parameter, _whole(value, factor))
+    values: dict[int, int] = {part.parameter: int(part.exactly) for part in _parts(asked)}
+    values[_P.DETECTOR] = _detector_of(asked)
+    values[_P.CONTROLLER] = KINDS[asked.controller.kind]
+    values[_P.SENSE_CHANNEL] = asked.detector.channel
+    if asked.detector.saturation_uv is None:
+        values[_P.SATURATION_UV] = int(limits.sense_range_uv - BELOW_RAIL_UV)
+    if asked.detector.kind == "beta":
+        told = asked.detector.values()
+        values[_P.SMOOTHING] = Smoothing[told["smoothing"].upper()]
+        if asked.detector.threshold_uv is None:  # no level is above the converter's range
+            values[_P.THRESHOLD_NV] = limits.sense_range_uv * 1000
+        if told["release_uv"] is None:
+            values[_P.RELEASE_NV] = values[_P.THRESHOLD_NV]
     return Loop.of(values)
 
 
-def _whole(value: float | None, factor: int) -> int:
-    return 0 if value is None else int(exact(value) * factor)
+def _detector_of(asked: Prescription) -> EmbeddedDetector:
+    """Which detector; NONE for one that has no number."""
+    match asked.detector.kind:
+        case "beta":
+            return EmbeddedDetector.BETA
+        case "percept_dual" | "percept_single":
+            return EmbeddedDetector.PERCEPT
+        case "rcs":
+            pair = len(asked.detector.values()["bins"]) > 2
+            return EmbeddedDetector.RCS_PAIR if pair else EmbeddedDetector.RCS
+    return EmbeddedDetector.NONE
 
 
-def _numbers(
-    asked: Prescription,
-) -> Iterator[tuple[str, LoopParameter, float | None, int, str]]:
-    """Key, parameter, value, factor to the device's unit, and that unit's name."""
+def _parts(asked: Prescription) -> Iterator[Part]:
+    """All numbers of a loop that the prescription gives."""
     detector, told = asked.detector, asked.detector.values()
+    yield _part("detector.saturation_uv", _P.SATURATION_UV, detector.saturation_uv, 1, "µV")
+    match detector.kind:
+        case "beta":
+            yield from _of_beta(asked, told)
+        case "rcs":
+            yield from _of_rcs(told)
+        case _:
+            yield from _of_percept(asked, told)
+    yield from _of_controller(asked)
+
+
+def _of_beta(asked: Prescription, told: Mapping[str, Any]) -> Iterator[Part]:
     low_hz, high_hz = told["band_hz"]
-    yield "detector.band_hz", _P.BAND_LOW_MHZ, low_hz, 1000, "mHz"
-    yield "detector.band_hz", _P.BAND_HIGH_MHZ, high_hz, 1000, "mHz"
-    yield "detector.saturation_uv", _P.SATURATION_UV, detector.saturation_uv, 1, "µV"
-    yield "detector.smooth_ms", _P.SMOOTH_MS, told["smooth_ms"], 1, "ms"
-    yield "detector.threshold_uv", _P.THRESHOLD_NV, detector.threshold_uv, 1000, "nV"
-    yield "detector.release_uv", _P.RELEASE_NV, told["release_uv"], 1000, "nV"
-    yield "detector.onset_ms", _P.ONSET_MS, told["onset_ms"], 1, "ms"
-    yield "detector.termination_ms", _P.TERMINATION_MS, told["termination_ms"], 1, "ms"
-    yield "detector.blanking_ms", _P.BLANKING_MS, told["blanking_ms"], 1, "ms"
+    yield _part("detector.band_hz", _P.BAND_LOW_MHZ, low_hz, 1000, "mHz")
+    yield _part("detector.band_hz", _P.BAND_HIGH_MHZ, high_hz, 1000, "mHz")
+    yield _part("detector.order", _P.BAND_ORDER, told["order"], 1, "orders")
+    yield _part("detector.release_uv", _P.RELEASE_NV, told["release_uv"], 1000, "nV")
+    yield _part(
+        "detector.threshold_uv", _P.THRESHOLD_NV, asked.detector.threshold_uv, 1000, "nV"
+    )
     if asked.controller.declares("lower_uv"):
-        yield "detector.lower_uv", _P.LOWER_NV, detector.lower_uv, 1000, "nV"
+        yield _part("detector.lower_uv", _P.LOWER_NV, asked.detector.lower_uv, 1000, "nV")
+    yield from _durations(
+        told,
+        smooth_ms=_P.SMOOTH_MS,
+        onset_ms=_P.ONSET_MS,
+        termination_ms=_P.TERMINATION_MS,
+        blanking_ms=_P.BLANKING_MS,
+    )
+
+
+def _of_percept(asked: Prescription, told: Mapping[str, Any]) -> Iterator[Part]:
+    centre_hz, upper_uv = told["centre_hz"], asked.detector.threshold_uv
+    dual = asked.detector.declares("lower_uv")
+    lower_uv = asked.detector.lower_uv if dual else upper_uv
+    for parameter, side in ((_P.BAND_LOW_MHZ, -1), (_P.BAND_HIGH_MHZ, 1)):
+        edge_mhz = 1000 * (exact(centre_hz) + side * exact(BAND_HZ) / 2)
+        yield Part("detector.centre_hz", parameter, centre_hz, edge_mhz, "mHz")
+    yield _part("detector.threshold_uv", _P.THRESHOLD_NV, upper_uv, 1000, "nV")
+    yield _part("detector.lower_uv", _P.LOWER_NV, lower_uv, 1000, "nV")
+    yield from _durations(
+        told,
+        averaging_ms=_P.SMOOTH_MS,
+        upper_onset_ms=_P.ONSET_MS,
+        lower_onset_ms=_P.TERMINATION_MS,
+        blanking_ms=_P.BLANKING_MS,
+    )
+
+
+def _durations(told: Mapping[str, Any], **parameters: LoopParameter) -> Iterator[Part]:
+    for key, parameter in parameters.items():
+        yield _part(f"detector.{key}", parameter, told[key], 1, "ms")
+
+
+def _of_rcs(told: Mapping[str, Any]) -> Iterator[Part]:
+    """Of one linear detector, or two; what stands once counts for both."""
+    count = len(told["bins"]) // 2
+    own = [(LoopParameter[name], LoopParameter[f"{name}_1"]) for name in _LINEAR]
+    columns = (
+        *(("bins", told["bins"][side::2]) for side in range(2)),
+        *(("thresholds", told["thresholds"][side::2]) for side in range(2)),
+        *((key, told[key]) for key in ("update_rate", "onset", "termination", "blanking")),
+    )
+    for parameters, (key, values) in zip(own, columns, strict=True):
+        each = values if len(values) == count else values * count
+        for parameter, value in zip(parameters, each, strict=False):
+            yield _part(f"detector.{key}", parameter, value, 1, "numbers")
+    yield _part("detector.fft_size", _P.FFT_SIZE, told["fft_size"], 1, "points")
+    yield _part("detector.interval_ms", _P.FFT_INTERVAL_MS, told["interval_ms"], 1, "ms")
+    # What a prescription leaves to the detector.
+    fft, linear = FftConfig(), DetectorConfig((0.0, 0.0))
+    for field, parameter, value in (
+        ("windowLoad", _P.FFT_WINDOW, fft.windowLoad),
+        ("bandFormationConfig", _P.FFT_SHIFT, fft.bandFormationConfig),
+        ("holdoffTime", _P.HOLDOFF_UPDATES, linear.holdoffTime),
+        ("detectionEnable", _P.THRESHOLDS, 1 + linear.dual),
+    ):
+        yield _part(f"detector.{field}", parameter, value, 1, "numbers")
+
+
+def _of_controller(asked: Prescription) -> Iterator[Part]:
+    told = asked.controller.values()
     for key, parameter, factor, unit in (
         ("ramp_up_ms", _P.RAMP_UP_MS, 1, "ms"),
         ("ramp_down_ms", _P.RAMP_DOWN_MS, 1, "ms"),
-        ("kp_ma", _P.GAIN_UA, 1000, "µA"),
+        ("kp_ua", _P.GAIN_UA, 1, "µA"),
         ("ti_s", _P.INTEGRAL_MS, 1000, "ms"),
+        ("suspend_ua", _P.SUSPEND_UA, 1, "µA"),
+        ("transition_up_ms", _P.RAMP_UP_MS, 1, "ms"),
+        ("transition_down_ms", _P.RAMP_DOWN_MS, 1, "ms"),
+        ("startup_delay_ms", _P.STARTUP_MS, 1, "ms"),
+        ("step_ua", _P.STEP_UA, 1, "µA"),
     ):
-        value: float | None = getattr(asked.controller, key, None)
-        if value is not None:
-            yield f"controller.{key}", parameter, value, factor, unit
+        if key in told:
+            shown = key.removesuffix("_ua") + "_ma" if unit == "µA" else key
+            yield _part(f"controller.{shown}", parameter, told[key], factor, unit)
+    for parameter, value_ma in zip(STATES_UA, told.get("states_ma", ()), strict=False):
+        yield _part("controller.states_ma", parameter, value_ma, 1000, "µA")
+    for key, parameter in (("rise_ma_per_s", _P.RISE), ("fall_ma_per_s", _P.FALL)):
+        if key in told:  # the controller itself moves in such steps
+            yield _part(f"controller.{key}", parameter, round(65536 * told[key]), 1, "steps")
 
 
 def violations(asked: Prescription) -> Iterator[Violation]:
@@ -135,21 +261,30 @@ def violations(asked: Prescription) -> Iterator[Violation]:
         return
     if asked.controller.where == "host":
         return
-    if asked.detector.kind != "beta":
+    kind, detector = asked.controller.kind, _detector_of(asked)
+    if detector is EmbeddedDetector.NONE:
         yield Violation(
             "controller.where",
             f'"device" behind a detector of kind {asked.detector.kind}',
-            '"host", or a detector of kind beta',
+            '"host", or a detector of kind beta, percept_dual, percept_single or rcs',
             "choose one of them",
         )
         return
-    if asked.controller.kind not in KINDS:
+    if kind not in KINDS:
         known = ", ".join(KINDS)
         yield Violation(
             "controller.where",
-            f'"device" for a controller of kind {asked.controller.kind}, which has no number '
-            "there",
+            f'"device" for a controller of kind {kind}, which has no number there',
             f'"host", or a controller that runs on a device: {known}',
+            "choose one of them",
+        )
+        return
+    if detector not in DECIDED_BY[KINDS[kind]]:
+        yield Violation(
+            "controller.where",
+            f'"device" for a controller of kind {kind} behind a detector of kind '
+            f"{asked.detector.kind}",
+            '"host", or a detector that this controller has on a device',
             "choose one of them",
         )
         return
@@ -167,11 +302,11 @@ def violations(asked: Prescription) -> Iterator[Violation]:
             "a loop on the host: the device counts no switches",
             "remove it, or let the loop close on the host",
         )
-    for field, _, value, factor, unit in _numbers(asked):
-        if value is not None and (exact(value) * factor).denominator != 1:
+    for part in _parts(asked):
+        if part.exactly.denominator != 1:
             yield Violation(
-                field,
-                f'{value:.12g} with where = "device"',
-                f"whole {unit} on a device",
+                part.field,
+                f'{part.shown:.12g} with where = "device"',
+                f"whole {part.unit} on a device",
                 "round it",
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -39,6 +40,7 @@ KINDS = {
     "proportional": "kp_ma = 1.7\n",
     "proportional_integral": "kp_ma = 0.57\nti_s = 0.2\n",
 }
+EXAMPLES = Path(__file__).parents[2] / "examples"
 STN = (
     "lfp_pd_stn_grip/sub-testsub/ses-EphysMedOff/ieeg/"
     "sub-testsub_ses-EphysMedOff_task-gripforce_run-0_ieeg.vhdr"
@@ -71,6 +73,63 @@ def test_what_the_device_decides_is_recorded_and_replays_on_the_host_bit_for_bit
     assert not [event for event in record.events() if event.kind == "note"]
     *_, (_, last) = record.statuses()
     assert (last.state, last.amplitude_ua) == (State.IDLE, 0)
+
+
+WRITTEN_DOWN = {
+    "dbs_rcs": "",
+    "dbs_percept": "threshold_uv = 2.6\nlower_uv = 1.9\n",
+    "dbs_percept_single": "threshold_uv = 2.6\n",
+}
+
+
+def example_on_device(name: str) -> str:
+    """An example with its loop on the device, and its thresholds written down."""
+    text = (EXAMPLES / f"{name}.toml").read_text("utf-8")
+    text = re.sub(r"\[capture\]\n([^\[\n].*\n)*", "", text)
+    text = text.replace("[controller]\n", '[controller]\nwhere = "device"\n')
+    return text.replace("[detector]\n", f"[detector]\n{WRITTEN_DOWN[name]}")
+
+
+@pytest.mark.parametrize("name", WRITTEN_DOWN)
+def test_what_is_like_a_product_runs_on_the_device_as_on_the_host_bit_for_bit(
+    name: str, tmp_path: Path
+) -> None:
+    prescription = prescriptions.loads(example_on_device(name))
+    directory = stimloop.run_session(
+        prescription, "sim://dbs?seed=3", seconds=60, directory=tmp_path / "record"
+    )
+    record = stimloop.Record.open(directory)
+    replay = stimloop.replay_record(record)
+    assert replay.identical
+    assert replay.steps == 3_000
+    assert replay.orders > 5
+    assert len(set(record.column("steps", "admitted_ua").tolist())) > 3
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "asked"),
+    [
+        ("dbs_rcs", "1300.0", "1300.5", "1300.5"),
+        ("dbs_rcs", "states_ma = [0.5", "states_ma = [0.5005", "0.5005"),
+        ("dbs_percept", "centre_hz = 20.0", "centre_hz = 20.0005", "20.0005"),
+    ],
+)
+def test_what_is_finer_than_the_devices_unit_is_refused_by_its_name(
+    name: str, old: str, new: str, asked: str
+) -> None:
+    with pytest.raises(PrescriptionError, match=f"{asked} with where.*round it"):
+        prescriptions.loads(example_on_device(name).replace(old, new))
+
+
+def test_a_controller_that_needs_another_detector_on_a_device_is_refused() -> None:
+    text = example_on_device("dbs_percept_single").replace(
+        'kind = "percept_single"\nsuspend_ma', 'kind = "proportional"\nkp_ma = 1.7\n#'
+    )
+    text = re.sub(r"\n(transition|startup)\w+ = .*", "", text)
+    with pytest.raises(
+        PrescriptionError, match="proportional behind a detector of kind percept"
+    ):
+        prescriptions.loads(text)
 
 
 def test_a_human_recording_is_decided_on_alike_by_device_and_host(

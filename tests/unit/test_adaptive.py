@@ -21,6 +21,7 @@ from stimloop_dsp import (
     BetaDetector,
     Continuous,
     DualThreshold,
+    NineStates,
     OnOff,
     PerceptDetector,
     PerceptDual,
@@ -37,6 +38,7 @@ from stimloop_hw.loop import (
     CONTROLLERS,
     DECIDED_BY,
     DETECTORS,
+    STATES_UA,
     EmbeddedController,
     EmbeddedDetector,
     Loop,
@@ -124,6 +126,17 @@ RCS = {
     P.HOLDOFF_UPDATES: 1,
     P.BLANKING_POWERS: 4,
 }
+RCS_PAIR = RCS | {
+    P.BIN_FIRST_1: 18,
+    P.BIN_LAST_1: 22,
+    P.BIAS_LOW_1: 500,
+    P.BIAS_HIGH_1: 2500,
+    P.UPDATE_POWERS_1: 20,
+    P.ONSET_UPDATES_1: 0,
+    P.TERMINATION_UPDATES_1: 1,
+    P.BLANKING_POWERS_1: 6,
+}
+STATES_MA = (0.5, 25.5, 2.0, 1.0, 25.5, 2.5, 1.5, 25.5, 3.0)
 RAMPS = {P.RAMP_UP_MS: 250, P.RAMP_DOWN_MS: 400}
 
 
@@ -158,29 +171,37 @@ def percept() -> Detector:
     return PerceptDetector(CONFIG, saturation_uv=4999.0)
 
 
-def rcs() -> Detector:
-    return RcsDetector(
-        250,
-        FftConfig(256, 100, 2, 8),
-        [PowerBand(16, 20)],
-        [
-            DetectorConfig(
-                (300.0, 900.0),
-                updateRate=2,
-                onsetDuration=2,
-                terminationDuration=3,
-                holdoffTime=1,
-                blankingDurationUponStateChange=4,
-            )
-        ],
-        saturation_uv=4999.0,
-    )
+LINEAR = (
+    DetectorConfig(
+        (300.0, 900.0),
+        updateRate=2,
+        onsetDuration=2,
+        terminationDuration=3,
+        holdoffTime=1,
+        blankingDurationUponStateChange=4,
+    ),
+    DetectorConfig(
+        (500.0, 2500.0),
+        inputs=(1,),
+        updateRate=20,
+        terminationDuration=1,
+        holdoffTime=1,
+        blankingDurationUponStateChange=6,
+    ),
+)
+BANDS = (PowerBand(16, 20), PowerBand(18, 22))
+
+
+def rcs(count: int = 1) -> Detector:
+    fft = FftConfig(256, 100, 2, 8)
+    return RcsDetector(250, fft, BANDS[:count], LINEAR[:count], saturation_uv=4999.0)
 
 
 DETECTOR_OF = {
     EmbeddedDetector.BETA: (BETA, beta),
     EmbeddedDetector.PERCEPT: (PERCEPT, percept),
     EmbeddedDetector.RCS: (RCS, rcs),
+    EmbeddedDetector.RCS_PAIR: (RCS_PAIR, lambda: rcs(2)),
 }
 PAIRS = [
     (detector, controller)
@@ -199,6 +220,10 @@ def of_controller(kind: EmbeddedController) -> dict[LoopParameter, int]:
         P.INTEGRAL_MS: 200,
         P.SUSPEND_UA: 1_000,
         P.STARTUP_MS: 1_500,
+        P.STEP_UA: 50,
+        **{p: round(1000 * ma) for p, ma in zip(STATES_UA, STATES_MA, strict=True)},
+        P.RISE: 65_536,
+        P.FALL: 32_768,
     }
     if kind is EmbeddedController.PERCEPT:
         values |= {P.RAMP_UP_MS: 2_000, P.RAMP_DOWN_MS: 3_000}
@@ -225,6 +250,10 @@ def on_host(kind: EmbeddedController) -> Controller:
             return Proportional(**ENVELOPE, threshold_uv=3.0, kp_ua=2300.0)
         case EmbeddedController.PROPORTIONAL_INTEGRAL:
             return ProportionalIntegral(**ENVELOPE, threshold_uv=3.0, kp_ua=2300.0, ti_s=0.2)
+        case EmbeddedController.NINE_STATES:
+            return NineStates(
+                **ENVELOPE, states_ma=STATES_MA, rise_ma_per_s=1.0, fall_ma_per_s=0.5
+            )
         case _:
             return PerceptDual(
                 **ENVELOPE,
@@ -232,6 +261,7 @@ def on_host(kind: EmbeddedController) -> Controller:
                 transition_up_ms=2000,
                 transition_down_ms=3000,
                 startup_delay_ms=1500,
+                step_ua=50,
             )
 
 
@@ -403,6 +433,7 @@ def test_a_controller_takes_readings_that_it_understands_alone() -> None:
         (EmbeddedDetector.BETA, replace(SENSING, block=26)),
         (EmbeddedDetector.PERCEPT, replace(SENSING, rate_hz=500)),
         (EmbeddedDetector.RCS, replace(SENSING, rate_hz=100, block=1)),
+        (EmbeddedDetector.RCS_PAIR, replace(SENSING, rate_hz=100, block=1)),
     ],
 )
 def test_a_detector_needs_samples_that_it_can_work_on(
