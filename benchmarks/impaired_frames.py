@@ -153,7 +153,7 @@ class Oracle:
             yield
 
 
-class Tapped(Cable):
+class Tapped(Cable[Bench]):
     """A cable on which the oracle hears what the host writes."""
 
     def __init__(self, bench: Bench, oracle: Oracle) -> None:

@@ -1,4 +1,4 @@
-"""``python -m stimloop_sim``: a simulated implant in a process of its own."""
+"""``python -m stimloop_sim``: simulated devices in a process of their own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from stimloop_sim.bench import SCHEME, Bench
+from stimloop_sim.instruments import INSTRUMENTS, device_of_url
 from stimloop_sim.profile import names
-from stimloop_sim.serve import add_channel_arguments, leave, open_channel, serve
+from stimloop_sim.serve import Line, add_channel_arguments, leave, open_channels, serve
+from stimloop_sim.sim_url import SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,35 +36,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.profiles:
         print("\n".join(names()))
         return 0
-    url = options.profile
-    if not url.startswith(SCHEME):
-        url = SCHEME + url
+    try:
+        devices = [device_of_url(_url(asked, options)) for asked in options.profile]
+        channels = open_channels(parser, options, len(devices))
+    except (ValueError, OSError) as problem:
+        print(f"stimloop simulate: {problem}", file=sys.stderr)
+        return 1
+    try:
+        signal.signal(signal.SIGTERM, leave)
+        lines = []
+        for device, (channel, name) in zip(devices, channels, strict=True):
+            lines.append(Line(device, channel))
+            print(name, flush=True)
+            print(
+                f"simulated {device.model} on {name}: research and bench use, "
+                "not a medical device; Ctrl-C ends it",
+                file=sys.stderr,
+                flush=True,
+            )
+        serve(
+            *(
+                Line(device, channel)
+                for device, (channel, _) in zip(devices, channels, strict=True)
+            )
+        )
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for channel, _ in channels:
+            channel.close()
+
+
+def _url(asked: str, options: argparse.Namespace) -> str:
+    """What the command line asks for, as a URL."""
+    url = asked if asked.startswith(SCHEME) else SCHEME + asked
     if options.key is not None:
         url = _with(url, "key", quote(str(options.key), safe=""))
     if options.unsigned:
         url = _with(url, "build", "unsigned")
     if options.faults is not None:
         url = _with(url, "faults", quote(options.faults, safe=""))
-    try:
-        bench = Bench.of_url(url)
-        channel, name = open_channel(parser, options)
-    except (ValueError, OSError) as problem:
-        print(f"stimloop simulate: {problem}", file=sys.stderr)
-        return 1
-    try:
-        signal.signal(signal.SIGTERM, leave)
-        print(name, flush=True)
-        print(
-            f"simulated {bench.firmware.profile.model} on {name}: research and bench use, "
-            "not a medical device; Ctrl-C ends it",
-            file=sys.stderr,
-            flush=True,
-        )
-        serve(bench, channel)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        channel.close()
+    return url
 
 
 def _with(url: str, key: str, value: str) -> str:
@@ -73,14 +86,15 @@ def _with(url: str, key: str, value: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="stimloop simulate",
-        description="A simulated implant in real time, for any program that opens a port.",
+        description="A simulated device in real time, for any program that opens a port.",
     )
     parser.add_argument(
         "profile",
-        nargs="?",
-        default="dbs",
-        help="device profile, with the options of a sim:// URL: dbs?patient=NAME&seed=N "
-        "or dbs?recording=FILE&channel=NAME (default: dbs)",
+        nargs="*",
+        default=["dbs"],
+        help="device profile or instrument, with the options of a sim:// URL: "
+        "dbs?patient=NAME&seed=N or dbs?recording=FILE&channel=NAME (default: dbs); several "
+        f"instruments may share a bath. Instruments: {', '.join(INSTRUMENTS)}",
     )
     add_channel_arguments(parser)
     parser.add_argument("--profiles", action="store_true", help="list the device profiles")

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-from stimloop_dsp.recordings import read_recording
 from stimloop_hw.keys import DEVELOPMENT_KEY, read_key
 from stimloop_hw.vocabulary import ResetCause
-from stimloop_sim.cord import ScsPatient, cord_model
+from stimloop_sim.cord import ScsPatient
 from stimloop_sim.evoked import EvokedFrontEnd
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.impairment import Impairment
 from stimloop_sim.implant import Implant
 from stimloop_sim.lead import SensingLead
-from stimloop_sim.patient import RATES_HZ
-from stimloop_sim.patients import patient_model
-from stimloop_sim.posture import Course
 from stimloop_sim.profile import Profile
-from stimloop_sim.recording import ImplantedRecording
 from stimloop_sim.scenario import Scenario
 from stimloop_sim.sensing import FrontEnd
+from stimloop_sim.sim_url import Host, one_of, source_of, split, whole_number
 from stimloop_sim.tissue import Tissue, TissueModel
-from stimloop_sim.vns import VnsPatient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from stimloop_sim.board import Board
     from stimloop_sim.source import Source
 
-SCHEME = "sim://"
 KEYS = (
     *("patient", "recording", "channel", "rate", "gain", "tissue", "seed", "pace", "fs"),
     *("block_ms", "key", "build", "faults", "postures"),
@@ -82,23 +73,19 @@ class Bench:
         ValueError
             One sentence, if a profile, key or value is unknown or does not fit another.
         """
-        name, _, query = url.removeprefix(SCHEME).partition("?")
-        options = _options(query)
-        profile = Profile.named(name.strip("/"))
-        fs_hz = _number(options, "fs", None, RATES_HZ)
-        source = _source(options, fs_hz, profile)
-        block_ms = _number(options, "block_ms", 20, None)
-        assert block_ms is not None
-        pace = options.get("pace", "free")
-        if pace not in PACES:
-            raise ValueError(f"pace={pace} is unknown; use pace=free or pace=real")
-        build = options.get("build", "signed")
-        if build not in BUILDS:
-            raise ValueError(f"build={build} is unknown; use build=signed or build=unsigned")
+        name, options = split(url, KEYS)
+        profile = Profile.named(name)
+        source = source_of(
+            options, Host(profile.model, profile.patients, profile.sense_range_uv)
+        )
+        block_ms = whole_number(options, "block_ms", 20)
+        if not block_ms:
+            raise ValueError("block_ms=0 is not possible; block_ms has to be a whole number")
+        pace = one_of(options, "pace", PACES)
+        build = one_of(options, "build", BUILDS)
         if build == "unsigned" and "key" in options:
             raise ValueError("key= protects nothing with build=unsigned; leave one of them out")
-        seed = _number(options, "seed", 0, None)
-        assert seed is not None
+        seed = whole_number(options, "seed", 0)
         return cls.around(
             source,
             profile,
@@ -166,6 +153,11 @@ class Bench:
             )
 
         return cls(power_on, real=real, scenario=scenario)
+
+    @property
+    def model(self) -> str:
+        """As the device calls itself."""
+        return self.firmware.profile.model
 
     @property
     def firmware(self) -> Firmware:
@@ -258,53 +250,6 @@ class Bench:
         return self.take() if self._impaired else self.implant.take_frame()
 
 
-def _options(query: str) -> dict[str, str]:
-    options: dict[str, str] = {}
-    for pair in filter(None, query.split("&")):
-        key, equals, value = pair.partition("=")
-        if key not in KEYS:
-            near = get_close_matches(key, KEYS, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(
-                f"sim:// has no option {key!r}; {hint}known are: {', '.join(KEYS)}"
-            )
-        if not equals or not value:
-            raise ValueError(f"the sim:// option {key!r} needs a value: write {key}=VALUE")
-        if key in options:
-            raise ValueError(f"the sim:// option {key!r} stands twice; write it once")
-        options[key] = unquote(value)
-    return options
-
-
-def _number(
-    options: Mapping[str, str],
-    key: str,
-    default: int | None,
-    allowed: tuple[int, ...] | None,
-) -> int | None:
-    text = options.get(key)
-    if text is None:
-        return default
-    ok = text.isascii() and text.isdigit() and len(text) < 19
-    if not ok or (allowed and int(text) not in allowed) or (key == "block_ms" and text == "0"):
-        wanted = f"one of {', '.join(map(str, allowed))}" if allowed else "a whole number"
-        raise ValueError(f"{key}={text} is not possible; {key} has to be {wanted}")
-    return int(text)
-
-
-def _real(options: Mapping[str, str], key: str) -> float | None:
-    text = options.get(key)
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < float("inf"):
-        raise ValueError(f"{key}={text} is not possible; {key} has to be a positive number")
-    return value
-
-
 def _front_end(
     source: Source, profile: Profile, block: int, tissue: Tissue, seed: int
 ) -> FrontEnd:
@@ -317,51 +262,3 @@ def _front_end(
         return FrontEnd(source, profile.sense_range_uv, block, [evoked])
     pickup = tissue.pickup(source.fs_hz, len(source.channels), seed)
     return FrontEnd(SensingLead(source, pickup), profile.sense_range_uv, block)
-
-
-def _source(options: Mapping[str, str], fs_hz: int | None, profile: Profile) -> Source:
-    seed = _number(options, "seed", 0, None)
-    assert seed is not None
-    if "recording" not in options:
-        for key in ("channel", "rate", "gain"):
-            if key in options:
-                raise ValueError(
-                    f"{key}= belongs to a recording; add recording=PATH, or leave {key}= out"
-                )
-        if "postures" in options and profile.patients != "scs":
-            raise ValueError(
-                f"postures= belongs to spinal cord stimulation, and {profile.model} is another "
-                "device; use sim://scs, or leave postures= out"
-            )
-        return _patient(options, profile, seed, fs_hz or 250)
-    for key in ("patient", "postures", "seed"):
-        if key in options and not (key == "seed" and "tissue" in options):
-            raise ValueError(f"{key}= and recording= exclude each other; leave one of them out")
-    recording = read_recording(
-        options["recording"],
-        channel=options.get("channel"),
-        rate_hz=_real(options, "rate"),
-        gain=_real(options, "gain") or 1.0,
-    )
-    implanted = ImplantedRecording(recording, range_uv=profile.sense_range_uv)
-    if fs_hz not in (None, implanted.fs_hz):
-        raise ValueError(
-            f"fs={fs_hz} is not possible; {recording.name} is sensed at {implanted.fs_hz} Hz: "
-            "leave fs= out"
-        )
-    return implanted
-
-
-def _patient(options: Mapping[str, str], profile: Profile, seed: int, fs_hz: int) -> Source:
-    match profile.patients:
-        case "vns":
-            return VnsPatient.named(options.get("patient", "temporal"), seed=seed, fs_hz=fs_hz)
-        case "scs":
-            cord = cord_model(options.get("patient", "default"))
-            if "postures" in options:
-                cord = replace(cord, course=Course.parse(options["postures"]))
-            return ScsPatient(cord, seed=seed, fs_hz=fs_hz)
-        case _:
-            model = patient_model(options.get("patient", "default"))
-            source: Source = model.patient(seed=seed, fs_hz=fs_hz)
-            return source

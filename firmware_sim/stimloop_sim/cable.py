@@ -7,30 +7,72 @@ has passed in virtual time. A bench that keeps pace with the wall's clock waits 
 from __future__ import annotations
 
 from time import monotonic_ns, sleep
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
 from serial import SerialException
 
 from stimloop_hw.ports import POLL_MS
 
-if TYPE_CHECKING:
-    from stimloop_sim.bench import Bench
+
+class Device(Protocol):
+    """What ports and servers need of a simulated device: a `Bench` or a `Stand`."""
+
+    real: bool
+    """Whether its clock should keep pace with the wall's."""
+
+    @property
+    def model(self) -> str:
+        """As it calls itself."""
+
+    @property
+    def now_us(self) -> int:
+        """Its bench's time, µs."""
+
+    @property
+    def due_us(self) -> int:
+        """When something has to be done next, µs."""
+
+    @property
+    def block_us(self) -> int:
+        """How far time goes at once while a host waits, µs."""
+
+    @property
+    def is_unplugged(self) -> bool:
+        """Whether the scenario of faults has pulled the plug."""
+
+    def advance_block(self) -> None:
+        """Let so much time pass."""
+
+    def advance_to(self, now_us: int) -> None:
+        """Let time pass, up to this time."""
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the host, now."""
+
+    def take(self) -> bytes:
+        """Give the host all bytes that have come out by now."""
+
+    def take_frame(self) -> bytes:
+        """Give the host what is most urgent."""
 
 
-class Cable:
+_Device = TypeVar("_Device", bound=Device)
+
+
+class Cable(Generic[_Device]):
     """What a `stimloop_hw.Link` needs of a port.
 
     Parameters
     ----------
-    bench : Bench
+    bench : Device
 
     Attributes
     ----------
-    bench : Bench
-        The implant behind the port.
+    bench : Device
+        The device behind the port.
     """
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: _Device) -> None:
         self.bench = bench
         self._received = bytearray()
         self._powered_ns = monotonic_ns()

@@ -1,4 +1,4 @@
-"""``sim://PROFILE?key=value``: a simulated implant as a pyserial port, in process."""
+"""``sim://NAME?key=value``: a simulated device as a pyserial port, in process."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from serial import PortNotOpenError, SerialBase, SerialException
 
-from stimloop_sim.bench import Bench
 from stimloop_sim.cable import Cable
+from stimloop_sim.instruments import device_of_url
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+    from stimloop_sim.bench import Bench
 
 
 class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave methods abstract
@@ -19,7 +21,7 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
     Attributes
     ----------
     bench : Bench
-        The implant behind the port, for tests and witnesses.
+        The device behind the port, for tests and witnesses; a `Stand` if it is an instrument.
     """
 
     bench: Bench
@@ -36,7 +38,7 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
             raise SerialException("give the sim:// URL before opening the port")
         if self.is_open:
             raise SerialException("the port is open already")
-        self.bench = Bench.of_url(self.port)
+        self.bench = device_of_url(self.port)  # type: ignore[assignment]  # or a Stand
         self._cable = Cable(self.bench)
         self.is_open = True
 

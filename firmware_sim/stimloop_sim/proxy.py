@@ -19,7 +19,7 @@ from stimloop_hw.errors import LinkError
 from stimloop_hw.ports import Port, open_port
 from stimloop_sim.impairment import Impairment
 from stimloop_sim.scenario import Scenario
-from stimloop_sim.serve import add_channel_arguments, leave, open_channel
+from stimloop_sim.serve import add_channel_arguments, leave, open_channels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scenario = Scenario.load(options.faults)
         check_reachable(scenario)
         port = open_device(options.device)
-        channel, name = open_channel(parser, options)
+        ((channel, name),) = open_channels(parser, options)
     except (ValueError, OSError, LinkError) as problem:
         print(f"stimloop impair: {problem}", file=sys.stderr)
         return 1

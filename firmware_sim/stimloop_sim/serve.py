@@ -1,4 +1,4 @@
-"""A simulated implant in real time for other programs: on a kernel tty, or over TCP."""
+"""Simulated devices in real time for other programs: on a kernel tty, or over TCP."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import socket
 import tty
 from pathlib import Path
 from time import monotonic_ns
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from stimloop_sim.bench import Bench
+    from stimloop_sim.cable import Device
 
 SLIP_US = 40_000
 """A process that was stalled for longer lets its clock slip, rather than run through the missed
@@ -181,26 +181,48 @@ class TcpPort:
 
 
 def add_channel_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where a program in real time is reached."""
+    """Where a program in real time is reached; once for each device that it serves."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--pty", action="store_true", help="on a kernel tty (default)")
     where.add_argument(
-        "--tcp", type=_address, metavar="HOST:PORT", help="over TCP, for socket://HOST:PORT"
+        "--tcp",
+        type=_address,
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="over TCP, for socket://HOST:PORT; for each device one",
     )
-    parser.add_argument("--link", type=Path, metavar="PATH", help="stable name for the tty")
+    parser.add_argument(
+        "--link",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="stable name for the tty; for each device one",
+    )
 
 
-def open_channel(
-    parser: argparse.ArgumentParser, options: argparse.Namespace
-) -> tuple[Tty | TcpPort, str]:
-    """Open what these arguments ask for; the channel, and the name that a client opens."""
-    if options.tcp is None:
-        tty_ = Tty(options.link)
-        return tty_, tty_.path
-    if options.link is not None:
+def open_channels(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, count: int = 1
+) -> list[tuple[Tty | TcpPort, str]]:
+    """Open what these arguments ask for: channels, and the names that clients open."""
+    if options.tcp and options.link:
         parser.error("--link names a tty; leave it out with --tcp")
-    port = TcpPort(*options.tcp)
-    return port, "socket://{}:{}".format(*port.address)
+    asked: list[Any] = options.tcp or options.link or [None] * count
+    if len(asked) != count:
+        parser.error(
+            f"--tcp or --link was given {len(asked)} times for {count} devices; give it once "
+            "for each, in their order"
+        )
+    channels: list[tuple[Tty | TcpPort, str]] = []
+    for where in asked:
+        if options.tcp:
+            port = TcpPort(*where)
+            channels.append((port, "socket://{}:{}".format(*port.address)))
+        else:
+            tty_ = Tty(where)
+            channels.append((tty_, tty_.path))
+    return channels
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -215,39 +237,59 @@ def leave(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def serve(bench: Bench, channel: Channel) -> NoReturn:
-    """Run the implant in real time until interrupted.
+class Line:
+    """A device and the channel on which it is served.
 
     Parameters
     ----------
-    bench : Bench
+    device : Device
     channel : Channel
     """
-    origin_ns = monotonic_ns() - bench.now_us * 1000
-    unsent = b""
-    plugged = True
+
+    def __init__(self, device: Device, channel: Channel) -> None:
+        self.device = device
+        self.channel = channel
+        self.plugged = True
+        self._unsent = b""
+
+    def hand_over(self) -> None:
+        """Let the client have what the device says, as far as it takes it."""
+        if self.device.is_unplugged is self.plugged:
+            self.plugged = not self.plugged
+            self._unsent = b""
+            (self.channel.plug if self.plugged else self.channel.unplug)()
+        while self.plugged and (self._unsent or (frame := self.device.take_frame())):
+            self._unsent = self._unsent or frame
+            written = self.channel.write(self._unsent)
+            self._unsent = self._unsent[written:]
+            if self._unsent:
+                break
+
+
+def serve(*lines: Line) -> NoReturn:
+    """Run devices in real time until interrupted.
+
+    Parameters
+    ----------
+    *lines : Line
+        One, or several whose instruments stand in baths.
+    """
+    origin_ns = monotonic_ns() - lines[0].device.now_us * 1000
     while True:
-        due_us = bench.due_us
+        due_us = min(line.device.due_us for line in lines)
         wait_us = due_us - (monotonic_ns() - origin_ns) // 1000
         if wait_us < -SLIP_US:
             origin_ns -= wait_us * 1000
             wait_us = 0
-        readable, _, _ = select.select(
-            [channel] if plugged else [], [], [], max(wait_us, 0) / 1e6
-        )
+        watched = [line.channel for line in lines if line.plugged]
+        readable, _, _ = select.select(watched, [], [], max(wait_us, 0) / 1e6)
         elapsed_us = (monotonic_ns() - origin_ns) // 1000
-        if readable:
-            data = channel.read()
-            bench.advance_to(min(elapsed_us, due_us))
-            bench.receive(data)
-        elif elapsed_us >= due_us:
-            bench.advance_to(due_us)
-        if bench.is_unplugged is plugged:
-            plugged = not plugged
-            unsent = b""
-            (channel.plug if plugged else channel.unplug)()
-        while plugged and (unsent or (unsent := bench.take_frame())):
-            written = channel.write(unsent)
-            unsent = unsent[written:]
-            if unsent:
-                break
+        for line in lines:
+            if line.channel in readable:
+                data = line.channel.read()
+                line.device.advance_to(min(elapsed_us, due_us))
+                line.device.receive(data)
+            elif not readable and elapsed_us >= due_us:
+                line.device.advance_to(due_us)
+        for line in lines:
+            line.hand_over()
