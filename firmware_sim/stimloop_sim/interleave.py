@@ -107,7 +107,10 @@ def _check_charge(profile: Profile, members: Sequence[Program]) -> Breach | None
         left = most = 0  # pC percent: of passive pulses, and of an active phase
         for place, program in enumerate(members, 1):
             percent = loads_percent(program).get(number, 0)
-            charge = program.amplitude_max_ua * percent * program.width_us
+            charge = percent * max(
+                program.amplitude_max_ua * program.width_us,
+                program.magnet_amplitude_ua * program.magnet_width_us,
+            )
             if program.recharge_ratio == PASSIVE:
                 left += charge
             else:

@@ -8,17 +8,20 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.peer import Hand, power_on
+from tests.peer import ADAPTIVE, Hand, power_on
 from tests.unit.test_limits import MAGNETIC
 from tests.waveform import PLENTY_MV
 
 from stimloop_hw.groups import ProgramSet
-from stimloop_hw.messages import Event
-from stimloop_hw.program import Mode, Program
-from stimloop_hw.vocabulary import EventCode, Fault, ResetCause, State, StopMode
+from stimloop_hw.loop import Loop, LoopParameter
+from stimloop_hw.messages import Event, Start, Status
+from stimloop_hw.program import PASSIVE, Mode, Program
+from stimloop_hw.vocabulary import EventCode, Fault, Refusal, ResetCause, State, StopMode
 from stimloop_sim._pulses import PulseTrain
 from stimloop_sim.bench import Bench
+from stimloop_sim.interleave import check_set
 from stimloop_sim.profile import Profile
+from stimloop_sim.therapy import SENSELESS
 from stimloop_sim.tissue import Tissue, TissueModel
 
 VNS = Profile.named("vns")
@@ -204,6 +207,82 @@ def test_a_magnet_that_is_there_is_felt_by_firmware_that_starts_anew() -> None:
     assert not bench.firmware.magnet
 
 
+def test_without_a_host_a_magnet_inhibits_and_a_swipe_trains_until_somebody_stops_it() -> None:
+    alone = replace(
+        SHORT,
+        loop=Loop.of(
+            {
+                **dict(ADAPTIVE.loop.values),
+                LoopParameter.SATURATION_UV: VNS.sense_range_uv - 1,
+                LoopParameter.THRESHOLD_NV: VNS.sense_range_uv * 1000,
+                LoopParameter.RELEASE_NV: VNS.sense_range_uv * 1000,
+            }
+        ),
+    )
+    hand = Hand.linked(power_on(VNS))
+    hand.begin_alone(alone)
+    assert set(live(hand, 2_000, alive=False)) == {0}  # no level is above the threshold
+    swipe(hand, alive=False)
+    assert live(hand, 6_000, alive=False)[-1] == 1750
+    hand.firmware.sense_magnet(present=True)
+    before = pulses_of(hand)
+    assert set(live(hand, 5_000, alive=False)) == {0}
+    assert pulses_of(hand) == before
+    assert hand.firmware.therapy.state == State.ALONE
+    hand.firmware.sense_magnet(present=False)
+    live(hand, 9_000, alive=False)
+    assert pulses_of(hand) == before, "it stayed too long for a swipe"
+    swipe(hand, alive=False)
+    live(hand, 4_000, alive=False)
+    hand.stop(StopMode.GROUND)
+    before = pulses_of(hand)
+    live(hand, 3_000, alive=False)
+    assert pulses_of(hand) == before
+    assert hand.state is State.IDLE
+
+
+TWIN = replace(VNS, programs=2)
+BESIDE = replace(SHORT, magnet_amplitude_ua=1000, magnet_width_us=250, offset_us=5_000)
+TWINS = ProgramSet(((SHORT, BESIDE), (), (), ()))
+"""A device that no product is: a magnet, and two programs interleaved."""
+
+
+def twins() -> Hand:
+    hand = Hand.linked(power_on(TWIN))
+    hand.configure_set(TWINS)
+    hand.arm(TWINS.crc())
+    hand.ask(Start(TWINS.crc(), TWIN.lease_max_ms), Status)
+    return hand
+
+
+def test_a_swipe_starts_every_programs_own_train_at_its_place_in_the_period() -> None:
+    hand = twins()
+    swipe(hand)
+    live(hand, 4_000)
+    train = hand.firmware.therapy.pulses
+    (first_us, first_ua), (second_us, second_ua) = (train.recent(k)[-1] for k in range(2))
+    assert (first_ua, second_ua) == (1750, 1000)
+    period_us = SHORT.period_min_us
+    assert (second_us - first_us) % period_us == BESIDE.offset_us
+    assert train.net_fc == 0
+    live(hand, 8_000)
+    assert all(ua == 0 for _, ua, _ in train.outputs)
+    hand.stop()
+
+
+def test_what_magnets_trains_leave_on_a_contact_counts_together() -> None:
+    """Passive, 0.5 ms each: the contact bears 1.984 µC, which are 3.97 mA of both."""
+    passive = replace(SHORT, recharge_ratio=PASSIVE)
+    assert {contact.charge_max_nc for contact in TWIN.contacts} == {1984}
+    for magnet_ua, allowed in ((2000, True), (2250, False)):
+        second = replace(passive, offset_us=10_000, magnet_amplitude_ua=magnet_ua)
+        programs = ProgramSet(((passive, second), (), (), ()))
+        breach = check_set(TWIN, programs, TWIN.impedance_ohm, SENSELESS)
+        assert (breach is None) is allowed
+    assert breach is not None
+    assert (breach.reason, breach.program) == (Refusal.CHARGE_PER_PHASE, 2)
+
+
 def test_a_magnet_comes_on_schedule() -> None:
     bench = Bench.of_url("sim://vns?patient=resting&faults=examples/faults/magnet.toml")
     seen = []
@@ -303,6 +382,28 @@ def test_triggered_pulses_rest_too() -> None:
     pulses.trigger(0, 10_000, 0)
     pulses.advance(0, 4_000, 250 * 8)
     assert pulses.pulses * 50_000 < 6_000_000
+
+
+def test_interleaved_programs_spend_their_periods_once_and_rest_together() -> None:
+    output = replace(TWIN, compliance_mv=PLENTY_MV).output
+    tissue = Tissue(TissueModel.named("default"), output)
+    paths = (tissue.path(), tissue.path())
+    pulses = PulseTrain(TWIN.amplitude_ua, *paths, duty_permille=500, train_max_ms=2_000)
+    pulses.configure(SHORT, BESIDE)
+    for path in paths:
+        tissue.connect(path, SHORT.cathodes, SHORT.anodes, SHORT.shares_percent)
+    pulses.start(0, True)
+    for program in range(2):
+        pulses.setpoint(0, 1000, 50_000, 0, program)
+    pulses.advance(0, 4_000, 250 * 2)
+    assert not pulses.exhausted
+    pulses.advance(2_000_000, 4_000, 250)
+    assert pulses.exhausted
+    ends_us = [pulses.recent(k)[-1][0] for k in range(2)]
+    assert max(ends_us) - min(ends_us) <= 50_000
+    before = pulses.pulses
+    pulses.advance(3_000_000, 4_000, 200)
+    assert pulses.pulses == before
 
 
 def test_an_output_with_the_whole_duty_is_never_exhausted() -> None:
