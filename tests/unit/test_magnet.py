@@ -272,7 +272,7 @@ def test_a_swipe_starts_every_programs_own_train_at_its_place_in_the_period() ->
 
 def test_what_magnets_trains_leave_on_a_contact_counts_together() -> None:
     """Passive, 0.5 ms each: the contact bears 1.984 µC, which are 3.97 mA of both."""
-    passive = replace(SHORT, recharge_ratio=PASSIVE, magnet_on_ms=60_000)
+    passive = replace(SHORT, recharge_ratio=PASSIVE, slew_ua_s=2_000)
     assert {contact.charge_max_nc for contact in TWIN.contacts} == {1984}
     for magnet_ua, allowed in ((2000, True), (2250, False)):
         second = replace(passive, offset_us=10_000, magnet_amplitude_ua=magnet_ua)
