@@ -6,7 +6,8 @@
      ├─ LinkError            the port, the frame or the peer      (also OSError)
      │   ├─ LinkLost         it was there and is gone: unplugged, silent, not reading
      │   ├─ WrongKey         the device does not accept our key, or we must not use it
-     │   └─ WrongPeer        something else answers, or nothing that we understand
+     │   ├─ WrongPeer        something else answers, or nothing that we understand
+     │   └─ UnknownState     a device without checks may do something else than it was told
      ├─ OrderRefused         the device said no                   .reason, .detail
      └─ TrainRefused         a generator cannot do it, and was not asked
 
@@ -41,6 +42,10 @@ class WrongKey(LinkError):
 
 class WrongPeer(LinkError):
     """What answers is no SL1 device of our message table."""
+
+
+class UnknownState(LinkError):
+    """A generator did not answer as it should: what it does now nobody knows. Stop it."""
 
 
 class TrainRefused(StimloopError):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Protocol
 
 import serial
 
 from stimloop_hw.errors import LinkError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 BAUD = 460_800
-DRIVERS = ("sl1",)
+DRIVERS = ("sl1", "pulsepal")
 POLL_MS = 50
 """Read timeout of a port."""
 WRITE_TIMEOUT_S = 0.5
@@ -80,3 +84,20 @@ def open_port(url: str, *, exclusive: bool = True) -> Port:
     except ValueError as problem:
         raise LinkError(f"cannot open {url}: {problem}") from problem
     return port
+
+
+def clock_of(port: Port) -> Callable[[], int]:
+    """The clock that goes on while a port is read, ns.
+
+    Parameters
+    ----------
+    port : Port
+
+    Returns
+    -------
+    callable
+        The host's monotonic clock, or that of a port in memory, whose time passes only while
+        somebody reads.
+    """
+    clock: Callable[[], int] = getattr(port, "clock_ns", perf_counter_ns)
+    return clock

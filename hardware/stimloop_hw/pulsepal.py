@@ -1,0 +1,408 @@
+"""Driver of Pulse Pal 1 and 2, and the safety shell that these devices do not have.
+
+Resistor or saline loads only, never a person or an animal: the device has no isolation
+certificate, no lease, no watchdog, no checksum, and acknowledges what it has misread. Hence:
+
+* Stimulation is a finite train, which is the lease; there is no continuous loop.
+* Everything is programmed at once, only while nothing plays, and before every single train: a
+  device that has started anew would play its defaults.
+* Model 2 loads that program from its card and is compared byte by byte before it is triggered.
+  Model 1 cannot be read back, and says so in its capability.
+* All four channels are triggered, three of them with 0 V, so that no stray voltage stays.
+* Abort is sent twice, since the first one does not clear a trigger that waits.
+* Every exchange ends with an answer that can be told from every other. Where it does not come,
+  the driver is in doubt and says so. It completes what the device may still wait for with
+  `FILL` before that takes zeros for it, which would be -10 V.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Protocol, Self
+
+from stimloop_hw.errors import LinkLost, TrainRefused, UnknownState, WrongPeer
+from stimloop_hw.generator import GENERATORS, Played, Train
+from stimloop_hw.ports import Port, clock_of, open_port
+from stimloop_hw.pulsepal_protocol import (
+    ACK,
+    CHANNELS,
+    CYCLE_US,
+    HELLO,
+    MODELS,
+    START,
+    Everything,
+    Op,
+    Output,
+    Settings,
+    model_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+NEWEST = 39
+"""Firmware versions up to this are told to be of model 2."""
+ANSWER_MS = 100
+"""An answer comes within this, far less than the 500 ms that the device waits for a byte."""
+CARD_MS = 1_000
+"""A file of the card comes within this: the device says nothing while it reads or writes."""
+APART_US = 1_000
+"""Between the two aborts, at least."""
+MARGIN_US = 1_000
+"""A train that has ended for so long has ended on the device's clock as well."""
+FILL = b"\x7f"
+"""Completes a command that lost bytes: next to 0 V, no parameter's number, no start."""
+FILLED = 192
+"""More bytes than a whole program has."""
+TRIES = 3
+FILE = b"stimloop.pps"
+_ALL = (1 << CHANNELS) - 1
+_BY_HAND = (
+    "click its joystick and look at its display (after COMM. FAILURE it waits for that click), "
+    "or pull the cables of its outputs"
+)
+
+
+class TimedPort(Port, Protocol):
+    """A port whose read timeout can be set, as that of every pyserial port, s."""
+
+    timeout: float | None
+
+
+class PulsePal:
+    """One Pulse Pal, of which one channel stimulates.
+
+    Parameters
+    ----------
+    port : TimedPort
+        Open.
+    name : str
+        How errors call it.
+    channel : int
+        1 to 4: the output that stimulates.
+    clock_ns : callable
+        Time of the port, ns.
+
+    Attributes
+    ----------
+    capability, firmware, name, doubt, idle_ns
+        See `PulseGenerator`.
+    model : Model
+        After `hello`.
+    """
+
+    def __init__(
+        self,
+        port: TimedPort,
+        name: str,
+        *,
+        channel: int = 1,
+        clock_ns: Callable[[], int] = perf_counter_ns,
+    ) -> None:
+        if not 1 <= channel <= CHANNELS:
+            raise ValueError(
+                f"channel {channel} was asked for; a Pulse Pal has channels 1 to {CHANNELS}: "
+                "choose one of them"
+            )
+        self.name = name
+        self.doubt = ""
+        self.idle_ns = 0
+        self.firmware = 0
+        self.model = MODELS[2]
+        self.capability = GENERATORS["pulsepal-2"]
+        self._port = port
+        self._channel = channel
+        self._clock_ns = clock_ns
+        self._saved: Everything | None = None  # what the card holds
+
+    @classmethod
+    def open(cls, url: str, *, channel: int = 1) -> Self:
+        """Open a port, make sure that a Pulse Pal answers, and end what it plays.
+
+        Parameters
+        ----------
+        url : str
+            Of the port, with or without ``pulsepal+``.
+        channel : int
+            1 to 4: the output that stimulates.
+
+        Raises
+        ------
+        LinkError
+            If the port cannot be opened, or something else answers on it.
+        """
+        port: TimedPort = open_port(url)  # type: ignore[assignment]  # pyserial's have it
+        generator = cls(port, url, channel=channel, clock_ns=clock_of(port))
+        try:
+            generator.hello()
+        except BaseException:
+            port.close()
+            raise
+        return generator
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the port; the train in play still ends by itself."""
+        self._port.close()
+
+    @property
+    def now_ns(self) -> int:
+        """Time of the port's clock, ns."""
+        return self._clock_ns()
+
+    # Orders --------------------------------------------------------------------------------
+
+    def hello(self) -> None:
+        """Make sure that a Pulse Pal answers, learn its model, and end what it plays.
+
+        Raises
+        ------
+        WrongPeer
+            If something else answers, or nothing.
+        LinkLost
+            If the port fails.
+        """
+        heard = self._shake_hands()
+        if heard is None or not 0 < self._version(heard) <= NEWEST:
+            said = f"it said {heard.hex(' ')}" if heard else "nothing was said"
+            raise WrongPeer(
+                f"no Pulse Pal answers on {self.name} ({said}); check the port's name, power, "
+                "and that its display shows no COMM. FAILURE"
+            )
+        self.firmware = self._version(heard)
+        self.model = model_of(self.firmware)
+        self.capability = GENERATORS[f"pulsepal-{self.model.number}"]
+        # What it played before nobody knows; whatever it is shall end, and no voltage stay.
+        self.doubt = f"{self.name} was just opened"
+        self.stop()
+
+    def play(self, train: Train) -> Played:
+        """Program and start a finite train; it ends by itself.
+
+        Parameters
+        ----------
+        train : Train
+            Amplitude in mV.
+
+        Raises
+        ------
+        TrainRefused
+            If the device cannot represent it, or another one may still be in play; nothing was
+            sent then.
+        UnknownState
+            If the device does not answer as it should; `stop` then.
+        LinkLost
+            If the port fails.
+        """
+        if self.doubt:
+            raise TrainRefused(f"a train was asked for while {self.doubt}; stop it first")
+        train.check(self.capability)
+        left_us = -(-(self.idle_ns - self.now_ns) // 1000)
+        if left_us > 0:
+            raise TrainRefused(
+                f"a train was asked for while another may play for {left_us} µs; a Pulse Pal "
+                "is programmed only while nothing plays: wait for so long"
+            )
+        steps = self.model.steps_of(train.amplitude)
+        ratio = train.recharge_ratio
+        steps = steps // ratio * ratio if steps >= 0 else -(-steps // ratio * ratio)
+        self._program(self._everything(train, steps))
+        first_ns = self.now_ns
+        self.idle_ns = self._end_ns(train)
+        self._send(bytes((START, Op.TRIGGER, _ALL)))
+        self._confirm("the trigger of a train")
+        self.idle_ns = self._end_ns(train)
+        played = replace(train, amplitude=_towards_zero(self.model.uv_of(steps)))
+        return Played(played, first_ns, self.now_ns)
+
+    def listen(self, for_us: int) -> None:
+        """Let so much time pass, and hear whether the device says something unasked.
+
+        Raises
+        ------
+        UnknownState
+            If it does: it has nothing to say.
+        LinkLost
+            If the port fails.
+        """
+        said = self._hear(1, for_us / 1000)
+        if said:
+            self._doubt(f"it said {said.hex()} unasked")
+
+    def stop(self) -> None:
+        """Abort twice, and make sure that the device understands; ends a doubt.
+
+        A train whose aborts were both lost ends by itself: not before `idle_ns` anything else
+        is played.
+
+        Raises
+        ------
+        UnknownState
+            If the device does not answer any more; says where to switch off by hand.
+        LinkLost
+            If the port fails.
+        """
+        unsure = bool(self.doubt)
+        for attempt in range(TRIES):
+            if attempt or unsure:
+                self._complete()
+            self._abort()
+            if self._is_answering():
+                break
+            unsure = True
+            self.doubt = self.doubt or f"{self.name} did not answer after an abort"
+        else:
+            self.doubt = f"{self.name} does not answer, and may put out any voltage: {_BY_HAND}"
+            raise UnknownState(self.doubt)
+        if unsure:
+            self._silence()
+
+    # Inside --------------------------------------------------------------------------------
+
+    def _silence(self) -> None:
+        """Bring every channel to 0 V, by a train that is nothing else."""
+        told, self.doubt = self.doubt, ""
+        for attempt in range(TRIES):
+            try:
+                self._program(self._everything(None, 0))
+                self._send(bytes((START, Op.TRIGGER, _ALL)))
+                self._confirm("a train of 0 V")
+            except UnknownState:
+                if attempt == TRIES - 1:
+                    self.doubt = f"{told}; it could not be brought to 0 V: {_BY_HAND}"
+                    raise UnknownState(self.doubt) from None
+                self._complete()
+            else:
+                self.doubt = ""
+                return
+
+    def _everything(self, train: Train | None, steps: int) -> Everything:
+        silent = Output.silent(self.model.zero)
+        outputs = [silent] * CHANNELS
+        if train is not None:
+            width = train.width_us // CYCLE_US
+            outputs[self._channel - 1] = replace(
+                silent,
+                biphasic=1,
+                phase1_code=self.model.zero + steps,
+                phase2_code=self.model.zero - steps // train.recharge_ratio,
+                phase1=width,
+                interphase=train.interphase_us // CYCLE_US,
+                phase2=width * train.recharge_ratio,
+                interval=(train.period_us - train.pulse_us) // CYCLE_US,
+                train=train.duration_us // CYCLE_US,
+            )
+        return Everything(tuple(outputs))
+
+    def _program(self, everything: Everything) -> None:
+        """Make sure that the device holds this program, and plays nothing."""
+        self._abort()
+        if self.model.number == 1 or everything != self._saved:
+            self._saved = None
+            self._send(bytes((START, Op.PROGRAM)) + everything.pack(self.model))
+            if self._hear(1, ANSWER_MS) != ACK:
+                self._doubt("a program was not acknowledged")
+        if self.model.number == 2:
+            self._read_back(everything)
+
+    def _read_back(self, everything: Everything) -> None:
+        """Let it take the program from its card, and tell what that is."""
+        if everything != self._saved:
+            self._send(_of_card(Settings.SAVE))
+        self._send(_of_card(Settings.LOAD))
+        expected = everything.pack_stored()
+        held = self._hear(len(expected), CARD_MS)
+        if held != expected:
+            self._saved = None
+            self._doubt("it holds another program than it was sent")
+        self._saved = everything
+
+    def _end_ns(self, train: Train) -> int:
+        return self.now_ns + 1000 * (train.duration_us + MARGIN_US)
+
+    def _abort(self) -> None:
+        for _ in range(2):
+            self._send(bytes((START, Op.ABORT)))
+            self._hear(1, APART_US / 1000)
+
+    def _complete(self) -> None:
+        """Complete what the device may be waiting for, and hear what it says to that."""
+        self._send(FILL * FILLED)
+        # Each byte that starts nothing takes a cycle.
+        self._hear(FILLED + 1, 2 * FILLED * CYCLE_US / 1000)
+
+    def _is_answering(self) -> bool:
+        heard = self._shake_hands()
+        return heard is not None and self._version(heard) == self.firmware
+
+    def _confirm(self, what: str) -> None:
+        """Make sure that all before this has been read, and nothing is waited for."""
+        if not self._is_answering():
+            self._doubt(f"{what} was not confirmed")
+
+    def _shake_hands(self) -> bytes | None:
+        self._send(bytes((START, Op.HANDSHAKE)))
+        heard = self._hear(5, ANSWER_MS)
+        return heard or None
+
+    @staticmethod
+    def _version(heard: bytes) -> int:
+        """Version in the answer to a handshake; 0 if it is none."""
+        if len(heard) != 5 or heard[:1] != HELLO:
+            return 0
+        return int.from_bytes(heard[1:], "little")
+
+    def _doubt(self, why: str) -> None:
+        self._saved = None
+        self.doubt = f"{self.name} may do something else than it was told ({why})"
+        raise UnknownState(f"{self.doubt}; stop it")
+
+    def _send(self, data: bytes) -> None:
+        """Write a command, unless the device has said something that nobody asked for."""
+        try:
+            stray = self._port.in_waiting
+            if stray:
+                self._port.read(stray)
+            if not stray or self.doubt or data[1] == Op.ABORT:
+                self._port.write(data)
+                return
+        except OSError as problem:
+            self._lose(problem)
+        self._doubt(f"it said {stray} bytes unasked")
+
+    def _hear(self, size: int, patience_ms: float) -> bytes:
+        try:
+            self._port.timeout = patience_ms / 1000
+            return self._port.read(size)
+        except (OSError, TypeError) as problem:  # TypeError: pyserial 3.5, closed while reading
+            self._lose(problem)
+        raise AssertionError
+
+    def _lose(self, problem: Exception) -> None:
+        self._saved = None
+        self.doubt = f"{self.name} is gone, and may play its train to the end: {_BY_HAND}"
+        raise LinkLost(
+            f"{self.name} is gone: {problem}; a train in play ends within "
+            f"{self.capability.lease_max_ms} ms. Plug it in again, and look at its outputs"
+        ) from problem
+
+
+def _of_card(action: Settings) -> bytes:
+    return bytes((START, Op.SETTINGS, action, len(FILE))) + FILE
+
+
+def _towards_zero(amplitude_uv: int) -> int:
+    """MV of µV, never more."""
+    return amplitude_uv // 1000 if amplitude_uv >= 0 else -(-amplitude_uv // 1000)
