@@ -52,11 +52,12 @@ from stimloop_dsp.controllers import (
     ProportionalIntegralRate,
     ProportionalRate,
     Schedule,
+    Sweep,
 )
 from stimloop_dsp.detectors import DETECTORS
 from stimloop_dsp.ecap_loop import EcapLinear, EcapLogarithmic
 from stimloop_dsp.heart import Beat
-from stimloop_dsp.peak import Peak, find_peak
+from stimloop_dsp.peak import Peak, Spectrum, find_peak, spectrum
 from stimloop_dsp.percentile import PercentileThresholds
 from stimloop_dsp.posture import Lie, PostureDetector, PostureScheduled
 from stimloop_dsp.titration import Titration, titrate
@@ -134,6 +135,8 @@ __all__ = [
     "Setting",
     "SlidingDft",
     "SpectralDetector",
+    "Spectrum",
+    "Sweep",
     "TachycardiaDetector",
     "Template",
     "Titration",
@@ -145,6 +148,7 @@ __all__ = [
     "find_peak",
     "find_period",
     "folded_harmonics",
+    "spectrum",
     "summarise",
     "titrate",
 ]

@@ -58,6 +58,59 @@ class Peak:
     confidence: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Spectrum:
+    """A power spectrum where the aperiodic part is fitted, with both and the peak.
+
+    Attributes
+    ----------
+    hz : ndarray of float64, shape (n,)
+        Frequencies within `FIT_HZ`, Hz.
+    power_db, aperiodic_db : ndarray of float64, shape (n,)
+        Welch's spectrum and its aperiodic part, dB re 1 µV²/Hz.
+    peak : Peak or None
+        The highest clear peak of the band that was searched.
+    """
+
+    hz: npt.NDArray[np.float64]
+    power_db: npt.NDArray[np.float64]
+    aperiodic_db: npt.NDArray[np.float64]
+    peak: Peak | None
+
+
+def spectrum(
+    samples_uv: npt.NDArray[np.floating],
+    fs_hz: float,
+    search_hz: tuple[float, float] = (13.0, 35.0),
+) -> Spectrum:
+    """Tell the spectrum in which `find_peak` looks, for who wants to see it.
+
+    Parameters
+    ----------
+    samples_uv, fs_hz, search_hz
+        As in `find_peak`.
+
+    Returns
+    -------
+    Spectrum
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range.
+    """
+    samples = _checked(samples_uv, fs_hz, search_hz)
+    hz, powers = _windows(samples, fs_hz)
+    power = powers.mean(axis=1)
+    searched = (hz >= search_hz[0]) & (hz <= search_hz[1])
+    return Spectrum(
+        hz,
+        10 * np.log10(power + SILENCE),
+        _line_db(hz, power, searched, _clear_db(powers.shape[1])),
+        find_peak(samples, fs_hz, search_hz),
+    )
+
+
 def find_peak(
     samples_uv: npt.NDArray[np.floating],
     fs_hz: float,
@@ -102,31 +155,8 @@ def find_peak(
     B. Efron, Annals of Statistics 7, 1979, doi 10.1214/aos/1176344552 (bootstrap; with a fixed
     seed).
     """
-    check_rate(fs_hz)
-    samples = np.asarray(samples_uv, dtype=np.float64)
-    low, high = search_hz
-    window = round(fs_hz)
-    if fs_hz <= 2 * FIT_HZ[1]:
-        raise ValueError(
-            f"A peak was asked for at {fs_hz} Hz; the line is fitted up to {FIT_HZ[1]} Hz. "
-            f"Give a signal of more than {2 * FIT_HZ[1]} Hz."
-        )
-    if not 4 <= low < high <= 43:
-        raise ValueError(
-            f"A peak between {low} and {high} Hz was asked for; 4 <= lower < upper <= 43 Hz "
-            "must hold, so that the line can be fitted on both sides. Choose another band."
-        )
-    if samples.ndim != 1 or samples.size < 3 * window:
-        raise ValueError(
-            f"A signal of shape {samples.shape} was given; give (n,) with n >= {3 * window}, "
-            "which is 3 s."
-        )
-    if not np.isfinite(samples).all():
-        raise ValueError("The signal has samples that are not finite; remove them first.")
-
-    hz, _, powers = signal.spectrogram(samples, fs_hz, "hann", window, window // 2)
-    fitted = (hz >= FIT_HZ[0]) & (hz <= FIT_HZ[1])
-    hz, powers = hz[fitted], powers[fitted]
+    samples = _checked(samples_uv, fs_hz, search_hz)
+    hz, powers = _windows(samples, fs_hz)
     found = _highest(hz, powers.mean(axis=1), powers.shape[1], search_hz)
     if found is None:
         return None
@@ -147,6 +177,44 @@ def find_peak(
     )
 
 
+def _checked(
+    given: npt.NDArray[np.floating], fs_hz: float, search_hz: tuple[float, float]
+) -> npt.NDArray[np.float64]:
+    """Samples from which a spectrum can be told, or a refusal."""
+    check_rate(fs_hz)
+    samples = np.asarray(given, dtype=np.float64)
+    low, high = search_hz
+    window = round(fs_hz)
+    if fs_hz <= 2 * FIT_HZ[1]:
+        raise ValueError(
+            f"A peak was asked for at {fs_hz} Hz; the line is fitted up to {FIT_HZ[1]} Hz. "
+            f"Give a signal of more than {2 * FIT_HZ[1]} Hz."
+        )
+    if not 4 <= low < high <= 43:
+        raise ValueError(
+            f"A peak between {low} and {high} Hz was asked for; 4 <= lower < upper <= 43 Hz "
+            "must hold, so that the line can be fitted on both sides. Choose another band."
+        )
+    if samples.ndim != 1 or samples.size < 3 * window:
+        raise ValueError(
+            f"A signal of shape {samples.shape} was given; give (n,) with n >= {3 * window}, "
+            "which is 3 s."
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError("The signal has samples that are not finite; remove them first.")
+    return samples
+
+
+def _windows(
+    samples: npt.NDArray[np.float64], fs_hz: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Frequencies that are fitted, Hz, shape (n,), and power of each window, (n, windows)."""
+    window = round(fs_hz)
+    hz, _, powers = signal.spectrogram(samples, fs_hz, "hann", window, window // 2)
+    fitted = (hz >= FIT_HZ[0]) & (hz <= FIT_HZ[1])
+    return hz[fitted], powers[fitted]
+
+
 def _highest(
     hz: npt.NDArray[np.float64],
     power: npt.NDArray[np.float64],
@@ -154,17 +222,9 @@ def _highest(
     search_hz: tuple[float, float],
 ) -> tuple[float, float] | None:
     """Centre, Hz, and height, dB, of the highest clear peak of a mean of so many windows."""
-    octaves, level_db = np.log2(hz), 10 * np.log10(power + SILENCE)
-    # Overlapping Hann windows are correlated by 1/6, so their powers by 1/36.
-    scatter_db = 10 / math.log(10) * math.sqrt((1 + 2 / 36) / windows)
-    clear_db = max(CLEAR_DB, STANDARD_ERRORS * scatter_db)
-
+    clear_db = _clear_db(windows)
     searched = (hz >= search_hz[0]) & (hz <= search_hz[1])
-    aperiodic = ~searched
-    for _ in range(2):
-        line = np.polynomial.Polynomial.fit(octaves[aperiodic], level_db[aperiodic], 1)
-        height_db = level_db - line(octaves)
-        aperiodic = ~searched & (height_db < clear_db)
+    height_db = 10 * np.log10(power + SILENCE) - _line_db(hz, power, searched, clear_db)
 
     # Where the spectrum bends, it bows over the line as high as a peak, but more broadly.
     bin_hz = hz[1] - hz[0]
@@ -178,6 +238,29 @@ def _highest(
     around = _run_around(int(top), searched & (height_db > height_db[top] / 2))
     excess = 10 ** (height_db[around] / 10)
     return float(np.average(hz[around], weights=excess)), float(height_db[top])
+
+
+def _clear_db(windows: int) -> float:
+    """Least height of a peak in the mean of so many windows, dB."""
+    # Overlapping Hann windows are correlated by 1/6, so their powers by 1/36.
+    scatter_db = 10 / math.log(10) * math.sqrt((1 + 2 / 36) / windows)
+    return max(CLEAR_DB, STANDARD_ERRORS * scatter_db)
+
+
+def _line_db(
+    hz: npt.NDArray[np.float64],
+    power: npt.NDArray[np.float64],
+    searched: npt.NDArray[np.bool_],
+    clear_db: float,
+) -> npt.NDArray[np.float64]:
+    """The aperiodic part: a line in log power over log frequency, dB re 1 µV²/Hz."""
+    octaves, level_db = np.log2(hz), 10 * np.log10(power + SILENCE)
+    aperiodic = ~searched
+    for _ in range(2):
+        line = np.polynomial.Polynomial.fit(octaves[aperiodic], level_db[aperiodic], 1)
+        line_db: npt.NDArray[np.float64] = line(octaves)
+        aperiodic = ~searched & (level_db - line_db < clear_db)
+    return line_db
 
 
 def _run_around(index: int, inside: npt.NDArray[np.bool_]) -> slice:

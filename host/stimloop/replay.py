@@ -21,10 +21,16 @@ from stimloop_hw.messages import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stimloop.prescription import Prescription
     from stimloop.record import Record
     from stimloop.streams import EventKind
     from stimloop_hw import Block
+
+
+STARTED = ("operator", "start")
+"""Kind and text of the event with which therapy begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +86,15 @@ class Replay:
 
 
 class RecordedWire:
-    """A wire that plays a record and takes orders in silence.
+    """A wire that plays what was recorded and takes orders in silence.
 
     Parameters
     ----------
-    record : Record
-    follow_device : bool
-        Whether the device's statuses and refusals are played too. They answer the orders of the
-        record, so a replay with another prescription does without them.
+    blocks : iterable of Block
+    started_us : int
+        The device's time of the start, µs.
+    answers : iterable of (int, Message)
+        What the device said, each with the number of steps that were finished by then.
 
     Attributes
     ----------
@@ -95,27 +102,21 @@ class RecordedWire:
     event_ack, t_us, read_ns, arrived_ns : int
     """
 
-    def __init__(self, record: Record, *, follow_device: bool) -> None:
+    def __init__(
+        self,
+        blocks: Iterable[Block],
+        started_us: int = 0,
+        answers: Iterable[tuple[int, Message]] = (),
+    ) -> None:
         self.notices: deque[Message] = deque()
         self.event_ack = 0
         self.t_us = 0
         self.read_ns = 0
         self.arrived_ns = 0
-        self._blocks = iter(record.blocks())
-        self._answers: deque[tuple[int, Message]] = deque()
-        self._started_us = 0
+        self._blocks = iter(blocks)
+        self._answers = deque(answers)
+        self._started_us = started_us
         self._step = 0
-        for row in record.events():
-            if row.kind == "operator" and row.text == "start":
-                self._started_us = row.detail
-            elif row.kind == "refused" and follow_device:
-                refused = Refused(row.order, 0, row.code, row.detail)
-                self._answers.append((row.step, refused))
-            elif row.kind == "device" and follow_device:
-                self._answers.append((row.step, Event(0, row.t_us, row.code, row.detail)))
-        if follow_device:
-            self._answers.extend(record.statuses())
-            self._answers = deque(sorted(self._answers, key=lambda answer: answer[0]))
 
     def sensed(self) -> Block | None:
         """Next recorded block, with what the device had answered by then."""
@@ -142,6 +143,23 @@ class RecordedWire:
     def start_alone(self, program_crc: int) -> int:  # noqa: ARG002  # of Wire
         """The same."""
         return self._started_us
+
+
+def _started_us(record: Record) -> int:
+    """The recorded device's time of its last start, µs; 0 if there was none."""
+    starts = [row.detail for row in record.events() if (row.kind, row.text) == STARTED]
+    return starts[-1] if starts else 0
+
+
+def _answers(record: Record) -> list[tuple[int, Message]]:
+    """What the device said, in the order in which it was heard."""
+    told: list[tuple[int, Message]] = []
+    for row in record.events():
+        if row.kind == "refused":
+            told.append((row.step, Refused(row.order, 0, row.code, row.detail)))
+        elif row.kind == "device":
+            told.append((row.step, Event(0, row.t_us, row.code, row.detail)))
+    return sorted([*told, *record.statuses()], key=lambda answer: answer[0])
 
 
 class _Compared:
@@ -194,7 +212,14 @@ class _Compared:
         """Events follow from what is compared."""
 
 
-def _limits_of(record: Record) -> Limits:
+def limits_of(record: Record) -> Limits:
+    """What the device of a record said of itself.
+
+    Raises
+    ------
+    RecordError
+        If another release wrote it, whose device told other limits.
+    """
     told = record.session["limits"]
     try:
         return Limits(**{**told, "rows": bytes.fromhex(told["rows"])})
@@ -227,7 +252,7 @@ def replay_record(record: Record, other: Prescription | None = None) -> Replay:
         If the record's own prescription is not readable any more, or the other one senses a
         channel that was not recorded.
     """
-    limits = _limits_of(record)
+    limits = limits_of(record)
     try:
         own = prescriptions.loads(record.session["prescription"])
     except PrescriptionError as problem:
@@ -249,7 +274,9 @@ def replay_record(record: Record, other: Prescription | None = None) -> Replay:
     if own.controller.where == "device" and other is None:
         return _replay_device(record, own, limits)
     compared = _Compared(record)
-    wire = RecordedWire(record, follow_device=other is None)
+    # Statuses and refusals answer the orders of the record, not those of another prescription.
+    answers = _answers(record) if other is None else []
+    wire = RecordedWire(record.blocks(), _started_us(record), answers)
     session = Session(wire, prescription, limits, group, compared)
     for _ in range(record.whole_steps):
         if session.step() is None:

@@ -51,6 +51,7 @@ OWN: dict[str, dict[str, Any]] = {
     "proportional_rate": {"threshold_uv": LOW_UV, "kp_hz": 416.7},
     "proportional_integral_rate": {"threshold_uv": LOW_UV, "kp_hz": 19.3, "ti_s": 0.2},
     "phase_targeted": {"threshold_uv": LOW_UV, "peak_hz": 20.0},
+    "sweep": {"step_ua": 1000, "dwell_ms": 60.0, "settle_ms": 20.0},
 }
 every_controller = pytest.mark.parametrize("name", CONTROLLERS)
 
@@ -387,3 +388,38 @@ def test_every_parameter_is_a_plain_number_with_a_unit_and_a_meaning(name: str) 
         assert parameter.type in (int, float, tuple[float, ...])
         assert parameter.unit or parameter.name in counts
         assert parameter.meaning.endswith(".")
+
+
+def swept(levels: list[float], **changed: float) -> list[int]:
+    return amplitudes(controller("sweep", **changed), levels)
+
+
+def test_a_sweep_keeps_each_amplitude_for_its_dwell_and_ends_at_the_minimum() -> None:
+    told = swept([0.5] * 15)
+    assert told == [0, 0, 1000, 1000, 1000, 2000, 2000, 2000, 3000, 3000, 3000, 0, 0, 0, 0]
+
+
+def test_a_sweep_does_not_rise_on_a_signal_that_nobody_can_read() -> None:
+    made = controller("sweep")
+    for _ in range(50):
+        assert made.update(reading(0.5, Quality.GAP)).amplitude_ua == 0
+    assert amplitudes(made, [0.5] * 3) == [0, 0, 1000]
+
+
+def test_a_sweep_ends_where_the_level_has_fallen_far_enough() -> None:
+    falling = [0.8] * 3 + [0.5] * 3 + [0.3] * 6
+    assert max(swept(falling)) == 3000
+    assert swept(falling, enough_percent=50.0)[-4:] == [0, 0, 0, 0]
+    assert max(swept(falling, enough_percent=50.0)) == 2000
+
+
+def test_a_sweep_starts_anew_after_a_reset() -> None:
+    made = controller("sweep")
+    first = amplitudes(made, [0.5] * 15)
+    made.reset()
+    assert amplitudes(made, [0.5] * 15) == first
+
+
+def test_a_sweep_that_only_settles_is_refused() -> None:
+    with pytest.raises(ValueError, match="Dwell for longer"):
+        controller("sweep", settle_ms=60.0)

@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stimloop_dsp import find_peak
+from stimloop_dsp import find_peak, spectrum
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -126,6 +126,17 @@ def test_an_alpha_peak_does_not_lift_the_line_under_beta() -> None:
 
 def test_silence_has_no_peak() -> None:
     assert find_peak(np.zeros(1000), 250) is None
+
+
+def test_a_spectrum_shows_the_peak_that_is_found_above_its_line() -> None:
+    signal = pink_uv(250, 60, 1, 0) + beta_uv(250, 60, 20, 1, 0)
+    told = spectrum(signal, 250)
+    assert told.peak == find_peak(signal, 250)
+    assert told.peak is not None
+    height_db = told.power_db - told.aperiodic_db
+    near = np.abs(told.hz - told.peak.frequency_hz) <= 2
+    assert height_db[near].max() == pytest.approx(told.peak.height_db)
+    assert np.abs(np.median(height_db[told.hz > 36])) < 3
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tests.device import LIMITS
 
 from stimloop.errors import RecordError
 from stimloop.recorder import _plain
-from stimloop.replay import _limits_of
+from stimloop.replay import limits_of
 
 if TYPE_CHECKING:
     from stimloop.record import Record
@@ -21,10 +21,10 @@ def recorded(limits: dict[str, Any]) -> Record:
 
 
 @pytest.mark.parametrize("rows", [b"", b"\x09\x04\x01\0", b"\x04AAAA"])
-def test_the_limits_of_a_record_are_those_the_device_told(rows: bytes) -> None:
+def test_thelimits_of_a_record_are_those_the_device_told(rows: bytes) -> None:
     limits = replace(LIMITS, rows=rows)
     plain = {k: _plain(v) if isinstance(v, bytes) else v for k, v in asdict(limits).items()}
-    assert _limits_of(recorded(plain)) == limits
+    assert limits_of(recorded(plain)) == limits
 
 
 @pytest.mark.parametrize("missing", ["rows", "compliance_mv"])
@@ -32,4 +32,4 @@ def test_a_record_of_an_older_release_is_refused_by_name(missing: str) -> None:
     plain = {**asdict(LIMITS), "rows": ""}
     del plain[missing]
     with pytest.raises(RecordError, match="limits in old are those of another release"):
-        _limits_of(recorded(plain))
+        limits_of(recorded(plain))

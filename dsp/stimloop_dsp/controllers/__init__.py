@@ -3,6 +3,7 @@
 | module | what it decides by |
 |---|---|
 | `amplitude` | nothing (`Continuous`); and what all that move an amplitude have in common |
+| `sweep` | the time: amplitudes in steps, to see what each does |
 | `threshold` | one threshold, two, or how long a burst lasts |
 | `proportional` | how far the level is from a setpoint |
 | `percept` | the state of a Percept-like detector |
@@ -31,6 +32,7 @@ from stimloop_dsp.controllers.proportional import (
     ProportionalRate,
 )
 from stimloop_dsp.controllers.schedule import Schedule
+from stimloop_dsp.controllers.sweep import Sweep
 from stimloop_dsp.controllers.threshold import BurstGated, DualThreshold, OnOff
 from stimloop_dsp.controllers.trains import AutoStim, DutyCycle
 from stimloop_dsp.values import Controller
@@ -55,6 +57,7 @@ __all__ = [
     "ProportionalIntegralRate",
     "ProportionalRate",
     "Schedule",
+    "Sweep",
 ]
 
 CONTROLLERS: Final[Mapping[str, Callable[..., Controller]]] = MappingProxyType(
@@ -71,6 +74,7 @@ CONTROLLERS: Final[Mapping[str, Callable[..., Controller]]] = MappingProxyType(
         "proportional_rate": ProportionalRate,
         "proportional_integral_rate": ProportionalIntegralRate,
         "phase_targeted": PhaseTargeted,
+        "sweep": Sweep,
     }
 )
 """Controllers by the name that a prescription gives them."""
