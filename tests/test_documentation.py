@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 import stimloop
+from stimloop.rig.conduct import selected
 from stimloop_hw.protocol import markdown
 from stimloop_sim.states import mermaid
 
@@ -86,10 +87,10 @@ def unresolved(hazard: Hazard) -> list[str]:
 
 
 def untested(hazard: Hazard) -> list[str]:
-    """Names of tests that there are not."""
+    """Names of tests, and of obligations of the rig, that there are not."""
     written = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     found = re.findall(r"^ *def (test_\w+)\(|^(Test\w+) =", written, re.MULTILINE)
-    tests = {name for names in found for name in names}
+    tests = {name for names in found for name in names} | {asked.name for asked in selected()}
     return [name for name in re.findall(r"`(.+?)`", hazard.test) if name not in tests]
 
 

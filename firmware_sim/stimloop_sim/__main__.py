@@ -9,13 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from stimloop_sim.bench import Bench
 from stimloop_sim.instruments import INSTRUMENTS, device_of_url
+from stimloop_sim.oscilloscope import Oscilloscope
 from stimloop_sim.profile import names
-from stimloop_sim.serve import Line, add_channel_arguments, leave, open_channels, serve
+from stimloop_sim.serve import (
+    Line,
+    TcpPort,
+    add_channel_arguments,
+    address,
+    leave,
+    open_channels,
+    serve,
+)
 from stimloop_sim.sim_url import SCHEME
+from stimloop_sim.witness_port import WitnessPort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from stimloop_sim.cable import Device
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         devices = [device_of_url(_url(asked, options)) for asked in options.profile]
         channels = open_channels(parser, options, len(devices))
+        witness = _witness(devices, options.witness)
     except (ValueError, OSError) as problem:
         print(f"stimloop simulate: {problem}", file=sys.stderr)
         return 1
@@ -54,17 +68,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 file=sys.stderr,
                 flush=True,
             )
-        serve(
-            *(
-                Line(device, channel)
-                for device, (channel, _) in zip(devices, channels, strict=True)
-            )
-        )
+        serve(*lines, witness=witness)
     except KeyboardInterrupt:
         return 0
     finally:
         for channel, _ in channels:
             channel.close()
+        if witness is not None:
+            witness.close()
+
+
+def _witness(devices: Sequence[Device], where: tuple[str, int] | None) -> WitnessPort | None:
+    """At the electrodes of the one implant that is served."""
+    if where is None:
+        return None
+    if len(devices) > 1 or not isinstance(devices[0], Bench):
+        raise ValueError("--witness looks at one implant; serve that alone")
+    witness = WitnessPort(Oscilloscope(devices[0].implant), TcpPort(*where))
+    print("witness on socket://{}:{}".format(*witness.address), file=sys.stderr, flush=True)
+    return witness
 
 
 def _url(asked: str, options: argparse.Namespace) -> str:
@@ -103,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--unsigned", action="store_true", help="a build that takes unsigned orders"
+    )
+    parser.add_argument(
+        "--witness",
+        type=address,
+        metavar="HOST:PORT",
+        help="tells every pulse at an implant's electrodes, for stimloop rig --witness",
     )
     parser.add_argument("--faults", metavar="FILE", help="faults on schedule: a TOML scenario")
     return parser

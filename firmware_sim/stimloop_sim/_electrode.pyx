@@ -263,6 +263,11 @@ cdef class Path:
                         - self.share[i] * self.interface.series_ohm[self.member[i]],
                     )
 
+    @property
+    def sources(self):
+        """Contacts that the output stage drives: (contact, signed share), cathodes negative."""
+        return [(self.member[i], self.source[i]) for i in range(self.count) if self.source[i]]
+
     def pulse(self, long long t_us, long long asked_ua, long long step_ua, long long width_us,
               long long gap_us, long long ratio):
         """Deliver a pulse, for whoever has no pulse train.

@@ -116,6 +116,9 @@ cdef class PulseTrain:
     cdef long long[RECENT] recent_us
     cdef long long[RECENT] recent_ua
     cdef char[RECENT] recent_program
+    cdef int[RECENT] recent_width_us
+    cdef int[RECENT] recent_gap_us
+    cdef char[RECENT] recent_ratio
 
     def __init__(self, amplitude_ua, *paths: Path, int duty_permille=1000, int train_max_ms=0):
         if not 0 < len(amplitude_ua) <= RUNS:
@@ -442,6 +445,9 @@ cdef class PulseTrain:
         self.recent_us[self.pulses % RECENT] = t_us
         self.recent_ua[self.pulses % RECENT] = ua
         self.recent_program[self.pulses % RECENT] = k
+        self.recent_width_us[self.pulses % RECENT] = <int>width_us
+        self.recent_gap_us[self.pulses % RECENT] = <int>pulse.interphase_us
+        self.recent_ratio[self.pulses % RECENT] = <char>pulse.ratio
         self.pulses += 1
 
     cdef void rest(self, long long t_us) noexcept:
@@ -584,4 +590,26 @@ cdef class PulseTrain:
             path = <Path>self.paths[k]
             found.append((self.recent_us[i], path.through_tissue(self.recent_ua[i]),
                           self.width(k), self.length_us(k)))
+        return found
+
+    def traced(self, long long first):
+        """Pulses from one on, counted from 0, as they left: what a witness is shown.
+
+        Parameters
+        ----------
+        first : int
+            Of those older than the latest 4096 nothing is known any more.
+
+        Returns
+        -------
+        list of tuple of int
+            Of each: device time, µs; number of its program; amplitude driven, µA; width of its
+            cathodic phase and the gap behind it, µs; ratio of its active recharge, 0 for none.
+        """
+        found = []
+        for number in range(max(first, self.pulses - RECENT), self.pulses):
+            i = number % RECENT
+            found.append((self.recent_us[i], self.recent_program[i], self.recent_ua[i],
+                          self.recent_width_us[i], self.recent_gap_us[i],
+                          self.recent_ratio[i]))
         return found

@@ -72,7 +72,7 @@ class StuckStage:
     grounded : bool
     """
 
-    _READ = ("felt", "recent")
+    _READ = ("felt", "recent", "traced")
 
     def __init__(self, stage: PulseTrain) -> None:
         self.stage = stage

@@ -8,6 +8,7 @@ from serial import PortNotOpenError, SerialBase, SerialException
 
 from stimloop_sim.cable import Cable
 from stimloop_sim.instruments import device_of_url
+from stimloop_sim.oscilloscope import Oscilloscope
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -21,10 +22,13 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
     Attributes
     ----------
     bench : Bench
-        The device behind the port, for tests and witnesses; a `Stand` if it is an instrument.
+        The device behind the port, for tests; a `Stand` if it is an instrument.
+    oscilloscope : Oscilloscope or None
+        At its electrodes: the witness that a simulated implant brings with it.
     """
 
     bench: Bench
+    oscilloscope: Oscilloscope | None
 
     def open(self) -> None:
         """Power the implant on.
@@ -39,6 +43,8 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
         if self.is_open:
             raise SerialException("the port is open already")
         self.bench = device_of_url(self.port)  # type: ignore[assignment]  # or a Stand
+        implant = getattr(self.bench, "implant", None)
+        self.oscilloscope = None if implant is None else Oscilloscope(implant)
         self._cable = Cable(self.bench)
         self.is_open = True
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from stimloop_sim.cable import Device
+    from stimloop_sim.witness_port import WitnessPort
 
 SLIP_US = 40_000
 """A process that was stalled for longer lets its clock slip, rather than run through the missed
@@ -186,7 +187,7 @@ def add_channel_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--pty", action="store_true", help="on a kernel tty (default)")
     where.add_argument(
         "--tcp",
-        type=_address,
+        type=address,
         action="append",
         default=[],
         metavar="HOST:PORT",
@@ -225,7 +226,8 @@ def open_channels(
     return channels
 
 
-def _address(text: str) -> tuple[str, int]:
+def address(text: str) -> tuple[str, int]:
+    """HOST:PORT of a command line."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, like 127.0.0.1:4000")
@@ -266,14 +268,17 @@ class Line:
                 break
 
 
-def serve(*lines: Line) -> NoReturn:
+def serve(*lines: Line, witness: WitnessPort | None = None) -> NoReturn:
     """Run devices in real time until interrupted.
 
     Parameters
     ----------
     *lines : Line
         One, or several whose instruments stand in baths.
+    witness : WitnessPort, optional
+        Tells what left an output stage.
     """
+    witnesses: list[WitnessPort] = [] if witness is None else [witness]
     origin_ns = monotonic_ns() - lines[0].device.now_us * 1000
     while True:
         due_us = min(line.device.due_us for line in lines)
@@ -281,7 +286,8 @@ def serve(*lines: Line) -> NoReturn:
         if wait_us < -SLIP_US:
             origin_ns -= wait_us * 1000
             wait_us = 0
-        watched = [line.channel for line in lines if line.plugged]
+        watched: list[Channel | WitnessPort] = [*witnesses]
+        watched += [line.channel for line in lines if line.plugged]
         readable, _, _ = select.select(watched, [], [], max(wait_us, 0) / 1e6)
         elapsed_us = (monotonic_ns() - origin_ns) // 1000
         for line in lines:
@@ -293,3 +299,5 @@ def serve(*lines: Line) -> NoReturn:
                 line.device.advance_to(due_us)
         for line in lines:
             line.hand_over()
+        for seen in witnesses:
+            seen.tell(meet=seen in readable)

@@ -123,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
 
     _trial(add(commands.trial, json=True))
 
+    _rig(add(commands.rig, json=True))
+
     sub = add(commands.replay, json=True)
     sub.add_argument("record", type=Path, metavar="RECORD")
     sub.add_argument("--prescription", type=Path, metavar="OTHER", help="what if?")
@@ -157,14 +159,27 @@ def _device(
     sub: argparse.ArgumentParser,
     key: str = "the device's key, 64 hexadecimal digits (or STIMLOOP_KEY); "
     "default: the public development key of simulators",
+    *,
+    required: bool = True,
 ) -> None:
     sub.add_argument(
         "--device",
-        required=True,
+        required=required,
         metavar="URL",
         help="/dev/ttyACM0, socket://HOST:PORT, sim://dbs?patient=NAME&seed=N, …",
     )
     sub.add_argument("--key", type=Path, metavar="FILE", help=key)
+
+
+def _rig(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("suites", nargs="*", metavar="SUITE", help="or obligations; default: all")
+    sub.add_argument("--list", action="store_true", help="the obligations as a table, no more")
+    _device(sub, required=False)
+    sub.add_argument(
+        "--witness",
+        metavar="URL",
+        help="who saw the pulses, where a recorder writes its lines; sim:// brings its own",
+    )
 
 
 def _patient(sub: argparse.ArgumentParser) -> None:

@@ -285,6 +285,41 @@ def _score(options: argparse.Namespace) -> int:
     return DONE
 
 
+def rig(options: argparse.Namespace) -> int:
+    """Does a device keep its obligations? Exit status 1 if not."""
+    from stimloop.rig.conduct import Verdict, catalogue, conduct, selected
+    from stimloop_hw.keys import find_key
+
+    if options.list:
+        print(catalogue(), end="")
+        return DONE
+    if options.device is None:
+        raise ValueError("a device is needed: give --device URL, or --list for the obligations")
+    conducted = conduct(
+        options.device,
+        selected(options.suites),
+        key=find_key(options.key),
+        witness=options.witness,
+        on_outcome=(lambda _: None) if options.json else console.print_outcome,
+    )
+    counts = {str(verdict): conducted.count(verdict) for verdict in Verdict}
+    if options.json:
+        outcomes = [
+            {
+                "suite": outcome.obligation.suite,
+                "obligation": outcome.obligation.name,
+                "verdict": outcome.verdict,
+                "said": outcome.said,
+            }
+            for outcome in conducted.outcomes
+        ]
+        console.print_json({**counts, "outcomes": outcomes})
+    else:
+        print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+        print(console.NOTICE)
+    return DONE if conducted.is_good else FAILED
+
+
 def replay(options: argparse.Namespace) -> int:
     """A record through today's code; exit status 1 if it decides otherwise."""
     from dataclasses import asdict

@@ -14,6 +14,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from stimloop.rig.conduct import Outcome
+
 NOTICE = "Research and bench use, not a medical device. Never connect to a person or an animal."
 
 ROWS: Sequence[tuple[str, str, str]] = (
@@ -251,3 +253,10 @@ def _finite(value: Any) -> Any:  # noqa: ANN401  # JSON is made of anything
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def print_outcome(outcome: Outcome) -> None:
+    """One line for what came of an obligation."""
+    asked = outcome.obligation
+    said = f": {outcome.said}" if outcome.said else ""
+    print(f"{outcome.verdict:<9} {asked.suite:<9} {asked.name}{said}", flush=True)

@@ -1,0 +1,180 @@
+"""Asking a device for its obligations, one session each, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum, unique
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from stimloop.rig import suites
+from stimloop.rig.obligation import OBLIGATIONS, Broken, Suite
+from stimloop.rig.session import open_session
+from stimloop_hw import StimloopError
+from stimloop_hw.errors import LinkError
+from stimloop_hw.vocabulary import ResetCause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from stimloop.rig.obligation import Obligation
+    from stimloop_hw.messages import Identity
+
+assert suites.__all__, "importing the suites declares the obligations"
+
+
+@unique
+class Verdict(StrEnum):
+    """What came of an obligation."""
+
+    KEPT = "kept"
+    BROKEN = "broken"
+    CANNOT = "cannot"  # the device or its bench lacks what the obligation needs
+    UNDECIDED = "undecided"  # the session ended before it could be said
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One obligation asked of one device.
+
+    Attributes
+    ----------
+    obligation : Obligation
+    verdict : Verdict
+    said : str
+        What the device did instead, what it lacks, or why nothing can be said; empty if kept.
+    seconds : float
+        How long it took, of the host's time.
+    """
+
+    obligation: Obligation
+    verdict: Verdict
+    said: str
+    seconds: float
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it says nothing against the device."""
+        return self.verdict in {Verdict.KEPT, Verdict.CANNOT}
+
+
+@dataclass(frozen=True, slots=True)
+class Conducted:
+    """A whole run.
+
+    Attributes
+    ----------
+    url : str
+    identity : Identity
+        The device, as it introduced itself first.
+    outcomes : tuple of Outcome
+    """
+
+    url: str
+    identity: Identity
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was broken, and nothing is left open."""
+        return all(outcome.is_good for outcome in self.outcomes)
+
+    def count(self, verdict: Verdict) -> int:
+        """How many outcomes have this verdict."""
+        return sum(outcome.verdict is verdict for outcome in self.outcomes)
+
+
+def selected(names: Iterable[str] = ()) -> list[Obligation]:
+    """Obligations of these suites, or of these names; all if none is named.
+
+    Raises
+    ------
+    ValueError
+        If one is neither.
+    """
+    wanted = set(names)
+    known = {*Suite, *OBLIGATIONS}
+    if unknown := sorted(wanted - known):
+        raise ValueError(
+            f"{unknown[0]!r} is no suite and no obligation; suites are {', '.join(Suite)}, and "
+            "stimloop rig --list names the obligations"
+        )
+    order = list(Suite)
+    asked = [o for o in OBLIGATIONS.values() if not wanted or {o.suite, o.name} & wanted]
+    return sorted(asked, key=lambda obligation: order.index(obligation.suite))
+
+
+def catalogue() -> str:
+    """All obligations as a Markdown table."""
+    rows = [
+        "| suite | obligation | what is required | hazards | needs |",
+        "|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {asked.suite} | `{asked.name}` | {asked.requirement} | "
+        f"{', '.join(asked.hazards)} | {', '.join(sorted(asked.needs))} |"
+        for asked in selected()
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def conduct(
+    url: str,
+    obligations: Iterable[Obligation],
+    *,
+    key: bytes,
+    witness: str | None = None,
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
+) -> Conducted:
+    """Ask a device for obligations, each in a session of its own.
+
+    Parameters
+    ----------
+    url : str
+    obligations : iterable of Obligation
+    key : bytes
+        The device's, 32 bytes.
+    witness : str, optional
+        Where a witness tells its pulses.
+    on_outcome : callable, optional
+        Is told each outcome as it comes.
+
+    Raises
+    ------
+    LinkError
+        If the device cannot be met at all.
+    """
+    with open_session(url, key=key, witness=witness) as session:
+        identity = session.link.identity
+    outcomes = []
+    boot = identity.boot
+    for obligation in obligations:
+        outcome, boot = _ask(url, obligation, key, witness, boot)
+        outcomes.append(outcome)
+        on_outcome(outcome)
+    return Conducted(url, identity, tuple(outcomes))
+
+
+def _ask(
+    url: str, obligation: Obligation, key: bytes, witness: str | None, boot: int
+) -> tuple[Outcome, int]:
+    begun_s = perf_counter()
+    verdict, said = Verdict.KEPT, ""
+    try:
+        with open_session(url, key=key, witness=witness) as session:
+            identity = session.link.identity
+            if identity.boot != boot:
+                cause, boot = ResetCause(identity.reset_cause).name, identity.boot
+                verdict = Verdict.UNDECIDED
+                said = f"the device has started again ({cause}) since the obligation before"
+            elif lacking := session.lacks(obligation):
+                verdict, said = Verdict.CANNOT, lacking
+            else:
+                obligation.check(session)
+    except Broken as broken:
+        verdict, said = Verdict.BROKEN, str(broken)
+    except LinkError as lost:
+        verdict, said = Verdict.UNDECIDED, str(lost)
+    except StimloopError as no:
+        verdict, said = Verdict.BROKEN, str(no)
+    return Outcome(obligation, verdict, said, perf_counter() - begun_s), boot
