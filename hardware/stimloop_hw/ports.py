@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,7 +37,26 @@ class Port(Protocol):
         """Release the port."""
 
 
-def open_port(url: str, *, exclusive: bool = True) -> Port:
+def driver_of(url: str) -> tuple[str, str]:
+    """Take ``[DRIVER+]URL`` apart: the driver, ``sl1`` if none is named, and the port's URL.
+
+    Raises
+    ------
+    LinkError
+        If the driver is unknown.
+    """
+    driver, plus, rest = url.partition("+")
+    if not plus or "/" in driver or ":" in driver:
+        return DRIVERS[0], url
+    if driver not in DRIVERS:
+        raise LinkError(
+            f"driver {driver!r} is unknown; known are {', '.join(DRIVERS)}: "
+            f"write {DRIVERS[0]}+{rest} or {rest}"
+        )
+    return driver, rest
+
+
+def open_port(url: str, driver: str = DRIVERS[0], *, exclusive: bool = True) -> Port:
     """Open a port without a word to the device yet.
 
     Parameters
@@ -44,6 +64,8 @@ def open_port(url: str, *, exclusive: bool = True) -> Port:
     url : str
         ``[DRIVER+]URL``: a port (``/dev/ttyACM0``) or any pyserial URL (``socket://rig:4000``,
         ``sim://dbs``).
+    driver : str
+        The driver that asks; a URL may name no other.
     exclusive : bool
         Whether to keep other programs off a tty, and to be kept off; only Stop may push in.
 
@@ -54,36 +76,48 @@ def open_port(url: str, *, exclusive: bool = True) -> Port:
     Raises
     ------
     LinkError
-        If the driver is unknown, the URL asks for what there is not, or the port cannot be
-        opened.
+        If the driver is unknown or another one, the URL asks for what there is not, or the
+        port cannot be opened: says why, and what to do.
     """
-    driver, plus, rest = url.partition("+")
-    if plus and "/" not in driver and ":" not in driver:
-        if driver not in DRIVERS:
-            raise LinkError(
-                f"driver {driver!r} is unknown; known are {', '.join(DRIVERS)}: "
-                f"write sl1+{rest} or {rest}"
-            )
-        url = rest
+    named, rest = driver_of(url)
+    if named != driver and rest != url:
+        raise LinkError(
+            f"{url} names driver {named!r}, and this is for {driver!r} only; leave the driver "
+            "out, or name a device of that kind"
+        )
     try:
         port = serial.serial_for_url(
-            url,
+            rest,
             do_not_open=True,
             baudrate=BAUD,
             timeout=POLL_MS / 1000,
             write_timeout=WRITE_TIMEOUT_S,
         )
-        if "://" not in url:
+        if "://" not in rest:
             port.exclusive = exclusive
         port.open()
     except OSError as problem:
-        raise LinkError(
-            f"cannot open {url}: {problem}; check the name, that the device is on, "
-            "and that no other program holds it"
-        ) from problem
+        raise LinkError(f"cannot open {rest}: {problem}; {_remedy(problem)}") from problem
     except ValueError as problem:
-        raise LinkError(f"cannot open {url}: {problem}") from problem
+        raise LinkError(f"cannot open {rest}: {problem}") from problem
     return port
+
+
+def _remedy(problem: OSError) -> str:
+    """What to do about a port that does not open."""
+    match problem.errno:
+        case errno.EACCES | errno.EPERM:
+            return (
+                "join the group that owns it (sudo usermod -aG dialout $USER, then log in "
+                'again), or write a udev rule such as SUBSYSTEM=="tty", TAG+="uaccess", '
+                'ATTRS{idVendor}=="2341", with the vendor that lsusb tells'
+            )
+        case errno.ENOENT:
+            return "check the name (stimloop devices lists the ports) and that the device is on"
+        case errno.EBUSY | errno.EAGAIN:
+            return "another program holds it: end that one (fuser -v PORT names it)"
+        case _:
+            return "check the name, that the device is on, and that no other program holds it"
 
 
 def clock_of(port: Port) -> Callable[[], int]:

@@ -133,7 +133,7 @@ class PulsePal:
         LinkError
             If the port cannot be opened, or something else answers on it.
         """
-        port: TimedPort = open_port(url)  # type: ignore[assignment]  # pyserial's have it
+        port: TimedPort = open_port(url, "pulsepal")  # type: ignore[assignment]  # pyserial's have it
         generator = cls(port, url, channel=channel, clock_ns=clock_of(port))
         try:
             generator.hello()

@@ -248,7 +248,7 @@ def test_the_matrix_for_people_names_what_is_open_and_what_is_short(
 def test_devices_lists_ports_profiles_and_drivers(capsys: pytest.CaptureFixture[str]) -> None:
     values = call_json(capsys, "devices")
     assert "sim://dbs" in values["profiles"]
-    assert values["drivers"] == ["sl1"]
+    assert values["drivers"] == ["sl1", "pulsepal"]
 
 
 BAD_PRESCRIPTIONS = [
@@ -315,7 +315,7 @@ def test_too_much_charge_is_refused_with_the_charge_asked_and_allowed(
         ("sim://dbs?build=odd", "use build=signed or build=unsigned"),
         ("sim://dbs?build=unsigned&key=x", "key= protects nothing"),
         ("/dev/nowhere", "cannot open /dev/nowhere"),
-        ("pulsepal+/dev/ttyACM0", "driver 'pulsepal' is unknown"),
+        ("pulspal+/dev/ttyACM0", "driver 'pulspal' is unknown"),
         ("nonsense://x", "nonsense"),
     ],
 )

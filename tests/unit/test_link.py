@@ -431,7 +431,9 @@ def test_limits_that_are_not_those_of_the_identity_are_distrusted() -> None:
 @pytest.mark.parametrize("url", ["warp+sim://dbs", "warp+/dev/ttyACM0"])
 def test_an_unknown_driver_is_refused_with_the_known_ones(url: str) -> None:
     rest = url.removeprefix("warp+")
-    with pytest.raises(LinkError, match=rf"known are sl1: write sl1\+{rest} or {rest}"):
+    with pytest.raises(
+        LinkError, match=rf"known are sl1, pulsepal: write sl1\+{rest} or {rest}"
+    ):
         Link.open(url)
 
 
