@@ -129,6 +129,7 @@ def test_triggers_are_held_with_the_order_and_bounded_in_number(count: int, at_u
     orders(governor, 1_000, 10)
     wanted = Setting(1_000, 7_690, at_us, count)
     order = governor.admit(wanted, Quality.OK)
+    assert (order.amplitude_ua, order.period_us) == (1_000, 7_690)
     assert order.pulses == min(max(count, 0), 16)
     assert order.at_us == (at_us if count else 0)
     assert (order.bound is Bound.RANGE) == (not 0 <= count <= 16)

@@ -490,7 +490,7 @@ def test_a_host_steers_the_programs_beside_the_one_that_steers_itself() -> None:
     for place, us in ((0, period_us), (1, ADAPTIVE.period_max_us + 10)):
         refused = hand.setpoint(1000, us, place=place)
         assert refused is not None
-        assert refused.reason == Refusal.LOOP_OWN
+        assert (refused.reason, refused.detail) == (Refusal.LOOP_OWN, 0)
 
 
 def test_without_a_host_the_programs_beside_it_rise_to_their_largest_amplitude() -> None:

@@ -180,8 +180,11 @@ def test_stop_ends_a_magnets_train_at_once_and_a_ramp_ends_it_within_its_time() 
     swipe(hand)
     live(hand, 4_000)
     hand.stop(StopMode.RAMP)
+    fade = live(hand, 1_000)
+    assert fade == sorted(fade, reverse=True)
+    assert fade[-1] < 1000
     swipe(hand, 100)
-    live(hand, 2_000)
+    live(hand, 1_000)
     assert hand.state is State.IDLE
     before = pulses_of(hand)
     live(hand, 10_000)

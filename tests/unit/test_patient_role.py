@@ -134,7 +134,8 @@ def test_where_a_host_leads_or_nothing_runs_the_patient_changes_nothing() -> Non
 
 def test_a_program_that_leaves_no_choice_says_so() -> None:
     _, hand = alone(replace(CHOICE, patient_min_ua=0, patient_max_ua=0, patient_step_ua=0))
-    assert hand.ask(Adjust(-1), Refused).reason == Refusal.PATIENT_NONE
+    refused = hand.ask(Adjust(-1), Refused)
+    assert (refused.reason, refused.detail) == (Refusal.PATIENT_NONE, 0)
 
 
 def test_a_patient_gives_no_other_order_and_a_late_wish_is_void() -> None:

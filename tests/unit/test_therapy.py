@@ -13,9 +13,11 @@ from stimloop_hw.messages import (
     Arm,
     ArmChallenge,
     ArmRequest,
+    ClearFault,
     Commit,
     Committed,
     Event,
+    Hold,
     Refused,
     Stage,
     Staged,
@@ -25,7 +27,8 @@ from stimloop_hw.messages import (
     Trigger,
 )
 from stimloop_hw.program import Mode
-from stimloop_hw.vocabulary import EventCode, Fault, Refusal, State, StopMode
+from stimloop_hw.vocabulary import EventCode, Fault, Refusal, State, StopMode, Supply
+from stimloop_sim.limits import Breach
 from stimloop_sim.states import Event as TimerEvent
 from stimloop_sim.therapy import Therapy
 from stimloop_sim.tissue import Tissue, TissueModel
@@ -575,3 +578,67 @@ def test_a_timer_that_the_state_knows_nothing_of_does_nothing() -> None:
     therapy._timers[TimerEvent.RAMP_DONE] = 0
     therapy.expire(0)
     assert (therapy.state, therapy.due_us) == (State.IDLE, 1 << 62)
+
+
+# What a mutant asked for ---------------------------------------------
+
+
+def test_faults_are_latched_beside_each_other_and_cleared_by_their_names_together() -> None:
+    hand = Hand.delivering(1000)
+    therapy = hand.firmware.therapy
+    both = Fault.CHARGE_BALANCE | Fault.OUTPUT_LIMIT
+    refused = hand.ask(ClearFault(0), Refused)
+    assert refused.reason == Refusal.WRONG_STATE
+    therapy.fail(hand.firmware.now_us, Fault.CHARGE_BALANCE)
+    therapy.fail(hand.firmware.now_us, Fault.OUTPUT_LIMIT)
+    assert therapy.faults == both
+    for others in (0, Fault.CHARGE_BALANCE, both | Fault.PROGRAM_MEMORY):
+        refused = hand.ask(ClearFault(others), Refused)
+        assert (refused.reason, refused.detail) == (Refusal.FAULTS, both)
+        assert hand.state is State.FAULT
+    status = hand.ask(ClearFault(both), Status)
+    assert (status.state, status.faults) == (State.IDLE, 0)
+
+
+def test_what_the_self_test_found_cannot_be_cleared() -> None:
+    hand = Hand.linked()
+    hand.firmware.therapy.fail(hand.firmware.now_us, Fault.SELF_TEST)
+    refused = hand.ask(ClearFault(Fault.SELF_TEST), Refused)
+    assert (refused.reason, refused.detail) == (Refusal.FAULTS, Fault.SELF_TEST)
+    assert hand.state is State.FAULT
+
+
+def test_the_way_to_the_fallback_takes_its_quarter_second() -> None:
+    hand = Hand.delivering(3000, replace(PROGRAM, fallback_ua=1000))
+    silent_until(hand, State.FALLBACK, 404)
+    hand.advance_ms(124)
+    assert 1900 <= hand.amplitude_ua <= 2100
+    hand.advance_ms(128)
+    assert hand.amplitude_ua == 1000
+
+
+def test_a_hold_that_nobody_asked_for_cannot_be_taken_back() -> None:
+    hand = Hand.delivering(1000)
+    refused = hand.ask(Hold(0), Refused)
+    assert (refused.reason, refused.detail) == (Refusal.WRONG_STATE, State.STIMULATING)
+    assert hand.state is State.STIMULATING
+
+
+def test_an_amplitude_below_the_one_on_its_way_is_no_rise() -> None:
+    hand = Hand.delivering(1000)
+    assert hand.setpoint(2000) is None
+    assert hand.amplitude_ua < 1800
+    hand.firmware.battery.stage = Supply.NO_ADAPTIVE
+    assert hand.setpoint(1800) is None
+    refused = hand.setpoint(1900)
+    assert refused is not None
+    assert refused.reason == Refusal.BATTERY
+
+
+def test_a_therapy_that_does_not_run_takes_no_setpoint_from_anybody() -> None:
+    hand = Hand.delivering(1000)
+    hand.stop()
+    therapy, now_us = hand.firmware.therapy, hand.firmware.now_us
+    breach = therapy.setpoint(now_us, 99, 500, PROGRAM.period_min_us, 0, number=0)
+    assert breach == Breach(Refusal.WRONG_STATE, State.IDLE)
+    assert therapy.last_sp != 99
