@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stimloop_sim import cyton
+from stimloop_sim import cyton, pulsepal_stand
 from stimloop_sim.bench import Bench
 from stimloop_sim.sim_url import SCHEME
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from stimloop_sim.stand import Stand
 
-INSTRUMENTS: Mapping[str, Callable[[str], Stand]] = {"cyton": cyton.stand}
+INSTRUMENTS: Mapping[str, Callable[[str], Stand]] = {
+    "cyton": cyton.stand,
+    "pulsepal": pulsepal_stand.stand,
+}
 """Instruments of other makers, and who sets each up."""
 
 
