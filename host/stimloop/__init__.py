@@ -39,10 +39,11 @@ __all__ = [
     "write_report",
 ]
 
-# pyserial finds the simulator by this name when a sim:// URL is opened; the host never imports
-# it.
-if "stimloop_sim" not in serial.protocol_handler_packages:
-    serial.protocol_handler_packages.append("stimloop_sim")
+# pyserial finds the simulator by this name when a sim:// URL is opened, and broken ones behind
+# mutant:// URLs; the host never imports either.
+for _name in ("stimloop_sim", "stimloop_lab"):
+    if _name not in serial.protocol_handler_packages:
+        serial.protocol_handler_packages.append(_name)
 
 _HOME = {
     "Prescription": ("stimloop.prescription", "Prescription"),

@@ -11,13 +11,14 @@ from stimloop.rig import suites
 from stimloop.rig.obligation import OBLIGATIONS, Broken, Suite
 from stimloop.rig.session import open_session
 from stimloop_hw import StimloopError
-from stimloop_hw.errors import LinkError
+from stimloop_hw.errors import LinkError, LinkLost
 from stimloop_hw.vocabulary import ResetCause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from stimloop.rig.obligation import Obligation
+    from stimloop.rig.session import RigSession
     from stimloop_hw.messages import Identity
 
 assert suites.__all__, "importing the suites declares the obligations"
@@ -170,7 +171,7 @@ def _ask(
             elif lacking := session.lacks(obligation):
                 verdict, said = Verdict.CANNOT, lacking
             else:
-                obligation.check(session)
+                _check(obligation, session)
     except Broken as broken:
         verdict, said = Verdict.BROKEN, str(broken)
     except LinkError as lost:
@@ -178,3 +179,15 @@ def _ask(
     except StimloopError as no:
         verdict, said = Verdict.BROKEN, str(no)
     return Outcome(obligation, verdict, said, perf_counter() - begun_s), boot
+
+
+def _check(obligation: Obligation, session: RigSession) -> None:
+    """Check it; a device that gives no answer, and still tells its Status, breaks it."""
+    try:
+        obligation.check(session)
+    except LinkLost as lost:
+        try:
+            session.link.status()
+        except LinkLost:
+            raise lost from None
+        raise Broken(f"it is there, and gives no answer: {lost}") from lost

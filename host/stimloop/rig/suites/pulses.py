@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from stimloop.rig.comparison import compare
 from stimloop.rig.obligation import Need, Suite, obliges, require, require_equal
 from stimloop.rig.session import STATUSES_TO_SETTLE
+from stimloop_hw.messages import Ping, Pong
 
 if TYPE_CHECKING:
     from stimloop.rig.comparison import Compared
@@ -47,8 +47,11 @@ def every_pulse_has_the_width_and_charge_that_were_programmed(session: RigSessio
 def every_pulse_begins_cathodic_at_its_cathodes(session: RigSession) -> None:
     """Current flows through the committed contacts, at first cathodic at the cathodes."""
     for pulse in _compared(session):
-        require_equal("contacts that begin cathodic", pulse.cathodes, pulse.ordered_cathodes)
-        require_equal("contacts that begin anodic", pulse.anodes, pulse.ordered_anodes)
+        for pole, found, wanted in (
+            ("cathodic", pulse.cathodes, pulse.ordered_cathodes),
+            ("anodic", pulse.anodes, pulse.ordered_anodes),
+        ):
+            require_equal(f"contacts that begin {pole}", sorted(found), sorted(wanted))
 
 
 @obliges(Suite.PULSES, "H2", needs=SEEN)
@@ -62,22 +65,25 @@ def every_pulse_is_balanced_on_each_contact(session: RigSession) -> None:
 @obliges(Suite.PULSES, "H1", "H5", needs=SEEN)
 def the_amplitude_rises_no_faster_than_the_slew(session: RigSession) -> None:
     """From pulse to pulse the amplitude moves no faster than the slew that was committed."""
-    program = session.program
-    since_us = session.begin().t_us
+    link, program = session.link, session.program
+    session.begin()
+    since_us = link.request(Ping(1, 1), Pong).sent_us
     session.steer(1, program.amplitude_max_ua)
     for _ in range(STATUSES_TO_SETTLE):
         until_us = session.alive().t_us
     pulses = session.pulses(since_us, until_us)
     require(len(pulses) > 1, f"the witness saw {len(pulses)} pulses of a rising amplitude")
-    for before, after in pairwise(pulses):
-        step_ua = abs(after.amplitude_ua - before.amplitude_ua)
-        allowed_ua = program.slew_ua_s * (after.t_us - before.t_us) / 1e6
+    before_us, before_ua = since_us, 0
+    for pulse in pulses:
+        step_ua = abs(pulse.amplitude_ua - before_ua)
+        allowed_ua = program.slew_ua_s * (pulse.t_us - before_us) / 1e6
         allowed_ua += session.limits.amplitude_step_ua
         require(
             step_ua <= allowed_ua,
-            f"from one pulse to the next the amplitude moved by {step_ua} µA, and may by "
-            f"{allowed_ua:.0f} µA",
+            f"within {pulse.t_us - before_us} µs the amplitude moved by {step_ua} µA, and may "
+            f"by {allowed_ua:.0f} µA",
         )
+        before_us, before_ua = pulse.t_us, pulse.amplitude_ua
 
 
 @obliges(Suite.PULSES, "H12", "H2", needs=SEEN)
