@@ -6,7 +6,7 @@ has passed in virtual time. A bench that keeps pace with the wall's clock waits 
 
 from __future__ import annotations
 
-from time import monotonic_ns, sleep
+from time import monotonic_ns, perf_counter_ns, sleep
 from typing import Generic, Protocol, TypeVar
 
 from serial import SerialException
@@ -76,6 +76,10 @@ class Cable(Generic[_Device]):
         self.bench = bench
         self._received = bytearray()
         self._powered_ns = monotonic_ns()
+
+    def clock_ns(self) -> int:
+        """The bench's time, or the host's where the bench keeps pace with it, ns."""
+        return perf_counter_ns() if self.bench.real else 1_000 * self.bench.now_us
 
     @property
     def in_waiting(self) -> int:

@@ -75,6 +75,8 @@ class Cyton:
     inputs : list of Input
     sent : int
         Samples since the stream began, lost ones included.
+    began_us : int
+        When the first of them was taken, µs.
     """
 
     model = "OpenBCI Cyton"
@@ -110,7 +112,7 @@ class Cyton:
 
     def _begin(self) -> None:
         """What a soft reset does too."""
-        self.sent = 0
+        self.sent = self.began_us = 0
         self.inputs = [Input() for _ in range(INPUTS)]
         self._streaming = False
         self._stamped = self._set = False
@@ -165,6 +167,8 @@ class Cyton:
             self._count = 0
         if not self._streaming or self._rate_hz != 250:
             return  # the radio carries no more than 250 Hz
+        if not self.sent:
+            self.began_us = now_us
         packet = bytearray([0xA0, self.sent & 0xFF])
         t_s = (now_us - self._born_us) * 1e-6
         for one, value_uv in zip(self.inputs, self._latest_uv, strict=True):

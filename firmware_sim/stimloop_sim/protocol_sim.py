@@ -62,13 +62,13 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
         self._require_open()
         return self._cable.write(bytes(b))
 
-    def clock_ns(self) -> int:
-        """Time of the bench, which goes on while somebody reads, ns."""
-        return self.bench.now_us * 1000
-
     def _require_open(self) -> None:
         if not self.is_open:
             raise PortNotOpenError
+
+    def clock_ns(self) -> int:
+        """Time that passes while this port is read, ns."""
+        return self._cable.clock_ns()
 
     @property
     def in_waiting(self) -> int:

@@ -2,9 +2,10 @@
 
 The exchange is that of Cristian (1989, doi 10.1007/BF01784024): the device's stamp lies
 somewhere between the host's two, so the middle of the round trip is off by half of it at most.
-Two crystals drift apart by no more than `DRIFT_PPM`, so an older exchange is good for a little
-less; the tightest of all is the bound (Marzullo & Owicki 1983, doi 10.1145/1167549.1167552,
-intersect intervals in this way). No decision depends on it: it belongs to the report.
+Two crystals drift apart by no more than `DRIFT_PPM`, other oscillators by what is assumed of
+them, so an older exchange is good for a little less; the tightest of all is the bound (Marzullo
+& Owicki 1983, doi 10.1145/1167549.1167552, intersect intervals in this way). No decision
+depends on it: it belongs to the report.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ class ClockEstimate:
     offset_us : float
         At the latest exchange, µs.
     bound_us : float
-        The offset is at most so far from the truth, if no clock drifts by more than
-        `DRIFT_PPM`; infinite before the first exchange. µs.
+        The offset is at most so far from the truth, if the clocks drift apart by no more than
+        was assumed; infinite before the first exchange. µs.
     drift_ppm : float
-        Of the device's clock against the host's, within ± `DRIFT_PPM`; 0 where it cannot be
+        Of the device's clock against the host's, within what was assumed; 0 where it cannot be
         told yet.
     exchanges : int
         That the estimate rests on.
@@ -58,15 +59,21 @@ class ClockEstimate:
 class DeviceClock:
     """Gathers exchanges.
 
+    Parameters
+    ----------
+    most_ppm : int
+        How fast the two clocks drift apart at most, ppm.
+
     Attributes
     ----------
     estimate : ClockEstimate
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_ppm: int = DRIFT_PPM) -> None:
         self.estimate = ClockEstimate(0.0, float("inf"), 0.0, 0, 0)
         self._exchanges: deque[_Exchange] = deque(maxlen=WINDOW)
         self._jumps = 0
+        self._most = most_ppm * 1e-6
 
     def push(
         self, sent_ns: int, arrived_ns: int, received_us: int, answered_us: int
@@ -88,7 +95,7 @@ class DeviceClock:
         half_us = max(0.0, (arrived_ns - sent_ns) / 1000 - (answered_us - received_us)) / 2
         middle_us = (received_us + answered_us) / 2
         latest = _Exchange(host_us, middle_us - host_us, half_us)
-        if not all(_agree(known, latest) for known in self._exchanges):
+        if not all(self._agree(known, latest) for known in self._exchanges):
             self._exchanges.clear()
             self._jumps += 1
         self._exchanges.append(latest)
@@ -99,35 +106,31 @@ class DeviceClock:
         known = self._exchanges
         # The quarter with the shortest round trips waited least in anybody's queue.
         quarter = sorted(known, key=lambda one: one.half_us)[: max(1, len(known) // 4)]
-        drift = _drift(quarter)
-        low_us = max(one.offset_us - _reach_us(one, now_us) for one in known)
-        high_us = min(one.offset_us + _reach_us(one, now_us) for one in known)
+        drift = self._drift(quarter)
+        low_us = max(one.offset_us - self._reach_us(one, now_us) for one in known)
+        high_us = min(one.offset_us + self._reach_us(one, now_us) for one in known)
         best = quarter[0]
         fitted_us = best.offset_us + drift * (now_us - best.host_us)
         offset_us = min(max(fitted_us, low_us), high_us)
         bound_us = max(high_us - offset_us, offset_us - low_us)
         return ClockEstimate(offset_us, bound_us, drift * 1e6, len(known), self._jumps)
 
+    def _reach_us(self, one: _Exchange, now_us: float) -> float:
+        """How far from an exchange's offset the truth may be by now."""
+        return one.half_us + self._most * abs(now_us - one.host_us)
 
-def _reach_us(one: _Exchange, now_us: float) -> float:
-    """How far from an exchange's offset the truth may be by now."""
-    return one.half_us + DRIFT_PPM * 1e-6 * abs(now_us - one.host_us)
+    def _agree(self, one: _Exchange, latest: _Exchange) -> bool:
+        apart_us = abs(one.offset_us - latest.offset_us)
+        return apart_us <= self._reach_us(one, latest.host_us) + latest.half_us
 
-
-def _agree(one: _Exchange, latest: _Exchange) -> bool:
-    apart_us = abs(one.offset_us - latest.offset_us)
-    return apart_us <= _reach_us(one, latest.host_us) + latest.half_us
-
-
-def _drift(exchanges: list[_Exchange]) -> float:
-    """Slope of the offset over time by least squares, within what crystals can do."""
-    n = len(exchanges)
-    times_us = [one.host_us for one in exchanges]
-    if max(times_us) - min(times_us) < FITTED_US:
-        return 0.0
-    time_us = sum(times_us) / n
-    offset_us = sum(one.offset_us for one in exchanges) / n
-    above = sum((one.host_us - time_us) * (one.offset_us - offset_us) for one in exchanges)
-    slope = above / sum((t - time_us) ** 2 for t in times_us)
-    most = DRIFT_PPM * 1e-6
-    return min(max(slope, -most), most)
+    def _drift(self, exchanges: list[_Exchange]) -> float:
+        """Slope of the offset over time by least squares, within what was assumed."""
+        n = len(exchanges)
+        times_us = [one.host_us for one in exchanges]
+        if max(times_us) - min(times_us) < FITTED_US:
+            return 0.0
+        time_us = sum(times_us) / n
+        offset_us = sum(one.offset_us for one in exchanges) / n
+        above = sum((one.host_us - time_us) * (one.offset_us - offset_us) for one in exchanges)
+        slope = above / sum((t - time_us) ** 2 for t in times_us)
+        return min(max(slope, -self._most), self._most)

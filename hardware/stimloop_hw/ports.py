@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BAUD = 460_800
-DRIVERS = ("sl1", "pulsepal")
+DRIVERS = ("sl1", "pulsepal", "cyton")
 POLL_MS = 50
 """Read timeout of a port."""
 WRITE_TIMEOUT_S = 0.5
@@ -56,7 +56,9 @@ def driver_of(url: str) -> tuple[str, str]:
     return driver, rest
 
 
-def open_port(url: str, driver: str = DRIVERS[0], *, exclusive: bool = True) -> Port:
+def open_port(
+    url: str, driver: str = DRIVERS[0], *, exclusive: bool = True, baud: int = BAUD
+) -> Port:
     """Open a port without a word to the device yet.
 
     Parameters
@@ -68,6 +70,8 @@ def open_port(url: str, driver: str = DRIVERS[0], *, exclusive: bool = True) -> 
         The driver that asks; a URL may name no other.
     exclusive : bool
         Whether to keep other programs off a tty, and to be kept off; only Stop may push in.
+    baud : int
+        Bits per second, where the port has a speed.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def open_port(url: str, driver: str = DRIVERS[0], *, exclusive: bool = True) -> 
         port = serial.serial_for_url(
             rest,
             do_not_open=True,
-            baudrate=BAUD,
+            baudrate=baud,
             timeout=POLL_MS / 1000,
             write_timeout=WRITE_TIMEOUT_S,
         )
