@@ -125,6 +125,10 @@ def _parser() -> argparse.ArgumentParser:
 
     _rig(add(commands.rig, json=True))
 
+    sub = add(commands.doctor, json=True)
+    sub.add_argument("--device", metavar="URL", help="has to answer besides")
+    sub.add_argument("--fix", action="store_true", help="set latency timers of FTDI adapters")
+
     sub = add(commands.replay, json=True)
     sub.add_argument("record", type=Path, metavar="RECORD")
     sub.add_argument("--prescription", type=Path, metavar="OTHER", help="what if?")

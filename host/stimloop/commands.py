@@ -320,6 +320,20 @@ def rig(options: argparse.Namespace) -> int:
     return DONE if conducted.is_good else FAILED
 
 
+def doctor(options: argparse.Namespace) -> int:
+    """What this machine lacks, each with its remedy; exit status 1 if anything is bad."""
+    from dataclasses import asdict
+
+    from stimloop.rig.doctor import State, examine
+
+    findings = examine(options.device, fix=options.fix)
+    if options.json:
+        console.print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        console.print_findings(findings)
+    return FAILED if any(finding.state is State.BAD for finding in findings) else DONE
+
+
 def replay(options: argparse.Namespace) -> int:
     """A record through today's code; exit status 1 if it decides otherwise."""
     from dataclasses import asdict

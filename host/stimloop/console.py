@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from stimloop.rig.conduct import Outcome
+    from stimloop.rig.doctor import Finding
 
 NOTICE = "Research and bench use, not a medical device. Never connect to a person or an animal."
 
@@ -260,3 +261,11 @@ def print_outcome(outcome: Outcome) -> None:
     asked = outcome.obligation
     said = f": {outcome.said}" if outcome.said else ""
     print(f"{outcome.verdict:<9} {asked.suite:<9} {asked.name}{said}", flush=True)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print what a machine lacks, and below each what to do."""
+    for finding in findings:
+        print(f"{finding.state:<8} {finding.what}: {finding.said}")
+        if finding.remedy:
+            print(f"{'':<8} {finding.remedy}")
