@@ -29,8 +29,8 @@ from scipy.stats import linregress
 
 from stimloop import prescription as prescriptions
 from stimloop.errors import TherapyEnded
+from stimloop.leading import close_loop, record_rest
 from stimloop.recorder import Recorder
-from stimloop.run import close_loop, record_rest
 from stimloop_hw import Link, OrderRefused
 from stimloop_hw.errors import LinkError
 from stimloop_hw.messages import ClearFault, Status

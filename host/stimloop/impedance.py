@@ -36,13 +36,35 @@ def measure_impedance(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
     LinkError
         If the device does not answer, or does not accept the key.
     """
-    results = []
     with Link.open(url, key=key) as link:
         link.hello()
-        contacts = link.limits().contacts
-        for contact in range(contacts):
-            latest_us = link.t_us + LATEST_US
-            results.append(link.request(Impedance(contact), ImpedanceResult, latest_us))
+        return survey(link, link.limits().contacts)
+
+
+def survey(link: Link, contacts: int) -> dict[str, Any]:
+    """Let a device that is led measure every pair of its contacts.
+
+    Parameters
+    ----------
+    link : Link
+        After `hello`, as controller.
+    contacts : int
+        Of its lead.
+
+    Returns
+    -------
+    dict
+        As `measure_impedance`.
+
+    Raises
+    ------
+    OrderRefused, LinkError
+        As `measure_impedance`.
+    """
+    results = [
+        link.request(Impedance(contact), ImpedanceResult, link.t_us + LATEST_US)
+        for contact in range(contacts)
+    ]
     return {
         "current_ua": results[0].current_ua,
         "width_us": results[0].width_us,

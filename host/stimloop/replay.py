@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stimloop import prescription as prescriptions
 from stimloop.errors import PrescriptionError, RecordError
 from stimloop.session import Session
+from stimloop.steering import Steering
 from stimloop.step import Latency, Step
 from stimloop.watch import Shadow
 from stimloop_hw.messages import (
@@ -274,11 +275,16 @@ def replay_record(record: Record, other: Prescription | None = None) -> Replay:
     if own.controller.where == "device" and other is None:
         return _replay_device(record, own, limits)
     compared = _Compared(record)
-    # Statuses and refusals answer the orders of the record, not those of another prescription.
+    # Statuses and refusals answer the orders of the record, not those of another prescription;
+    # so does what an operator asked for.
     answers = _answers(record) if other is None else []
+    asked = deque(record.events() if other is None else ())
     wire = RecordedWire(record.blocks(), _started_us(record), answers)
-    session = Session(wire, prescription, limits, group, compared)
-    for _ in range(record.whole_steps):
+    steering = Steering()
+    session = Session(wire, prescription, limits, group, compared, maker=steering.control)
+    for number in range(record.whole_steps):
+        while asked and asked[0].step <= number:
+            steering.follow(asked.popleft())
         if session.step() is None:
             break
     return Replay(compared.steps, compared.orders, compared.difference, 0, record.torn)

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stimloop import assembly
 from stimloop import prescription as prescriptions
 from stimloop.errors import CaptureError, PrescriptionError, Violation
 from stimloop.governor import FALLBACK
 from stimloop.interrupt import Interrupt
-from stimloop.programming import program_device
+from stimloop.leading import close_loop, describe_session, end, give_up, record_rest
 from stimloop.recorder import Recorder
-from stimloop.session import Session
-from stimloop.watch import Watch
-from stimloop_hw import Link, StimloopError
+from stimloop_hw import Link
 from stimloop_hw.keys import DEVELOPMENT_KEY
-from stimloop_hw.messages import Status
-from stimloop_hw.ranges import evoked_of
-from stimloop_hw.vocabulary import Build, State, StopMode
+from stimloop_hw.vocabulary import Build, StopMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stimloop.prescription import Prescription
-    from stimloop.seams import Log
-    from stimloop_hw.messages import Limits
+    from stimloop.session import Session
+    from stimloop.watch import Watch
 
 LEFT_ALONE = "left running, alone"
 SIMULATED_S = 60.0
@@ -123,21 +117,7 @@ def run_session(
         prescription.check_device(identity)
         limits = link.limits()
         prescription.check(limits)
-        utc, device_us = datetime.now(UTC), link.t_us
-        tick_us = assembly.tick_us(prescription, limits)
-        description = {
-            "url": url,
-            "identity": identity,
-            "limits": limits,
-            "prescription": prescription.source,
-            "utc": utc.isoformat(),
-            "device_us": device_us,
-            "tick_us": tick_us,
-            "rate_hz": _rate_hz(prescription, limits),
-            "channels": 1,
-            # How "utc" may be laid on the device's time; no decision knows it.
-            "clock": asdict(link.clock.estimate),
-        }
+        description = describe_session(link, url, prescription, limits)
         build = Build(identity.build)
         if seconds is None and Build.SIMULATED in build and Build.RECORDING not in build:
             seconds = SIMULATED_S
@@ -148,70 +128,15 @@ def run_session(
                 if alone and not interrupt.requested:
                     recorder.event(session.steps, link.t_us, "operator", text=LEFT_ALONE)
                     return directory
-                link.stop(StopMode.GROUND if interrupt.requested else StopMode.RAMP)
-                request = "interrupt" if interrupt.requested else "stop"
-                recorder.event(session.steps, link.t_us, "operator", text=request)
+                if interrupt.requested:
+                    end(link, recorder, session.steps, StopMode.GROUND, "interrupt")
+                else:
+                    end(link, recorder, session.steps, StopMode.RAMP, "stop")
                 record_rest(link, recorder, session.steps)
             except BaseException as problem:
-                _try_to_stop(link)
-                recorder.event(session.steps, link.t_us, "note", text=str(problem))
+                give_up(link, recorder, session.steps, problem)
                 raise
     return directory
-
-
-def _rate_hz(prescription: Prescription, limits: Limits) -> int:
-    """Samples per second: of blocks, or within a sweep."""
-    if prescription.evoked is None:
-        return limits.sense_rate_hz
-    return evoked_of(limits)[prescription.evoked.channel].rate_hz
-
-
-def _start_stream(link: Link, prescription: Prescription, limits: Limits) -> None:
-    asked = prescription.evoked
-    if asked is None:
-        mask = 1 << prescription.detector.channel
-        link.stream(mask, limits.sense_rate_hz, limits.sense_block)
-    else:
-        bit = limits.sense_channels + asked.channel
-        link.stream_evoked(bit, evoked_of(limits)[asked.channel])
-
-
-def close_loop(
-    link: Link,
-    prescription: Prescription,
-    limits: Limits,
-    log: Log,
-    *,
-    maker: assembly.ControllerMaker = assembly.controller,
-    alone: bool = False,
-) -> Session | Watch:
-    """Program a device, start its stream, and put the loop on it; nothing is stimulated yet.
-
-    Parameters
-    ----------
-    link : Link
-        After `hello`.
-    prescription : Prescription
-    limits : Limits
-        What the device said of itself.
-    log : Log
-    maker : callable
-        Makes the controller, as `stimloop.assembly.controller` does, where the host decides.
-    alone : bool
-        Whether a therapy whose loop closes on the device is to run without a lease.
-
-    Raises
-    ------
-    PrescriptionError
-        If the device's limits do not allow the prescription; nothing was sent then.
-    OrderRefused
-        If the device refuses it.
-    """
-    group = program_device(link, prescription, limits)
-    _start_stream(link, prescription, limits)
-    if group.first.loop:
-        return Watch(link, prescription, limits, group, log, alone=alone)
-    return Session(link, prescription, limits, group, log, maker=maker)
 
 
 def _drive(
@@ -242,33 +167,3 @@ def _drive(
             on_alarm(FALLBACK[fallback])
         if on_progress is not None and session.steps % ticks_per_s == 0:
             on_progress(done * tick_us / 1e6)
-
-
-def _try_to_stop(link: Link) -> None:
-    """Tell a device that may be gone already; what it does then is the lease's affair."""
-    try:
-        link.stop(StopMode.GROUND)
-    except StimloopError:
-        return
-
-
-def record_rest(link: Link, log: Log, steps: int) -> None:
-    """Keep the device's last words, up to the status that says its output is off.
-
-    Parameters
-    ----------
-    link : Link
-        After `stop`.
-    log : Log
-    steps : int
-        Ticks decided before.
-    """
-    while True:
-        while link.notices:
-            notice = link.notices.popleft()
-            if isinstance(notice, Status):
-                log.status(steps, notice)
-        status = link.status()
-        log.status(steps, status)
-        if status.state in (State.IDLE, State.FAULT):
-            return

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stimloop import assembly
-from stimloop.run import close_loop, record_rest
+from stimloop.leading import close_loop, record_rest
 from stimloop_dsp import Quality
 from stimloop_hw.vocabulary import StopMode
 from stimloop_lab.arms import Arm, Control, Follower, RandomDuty

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stimloop import assembly
-from stimloop.run import close_loop
+from stimloop.leading import close_loop
 from stimloop_dsp import Quality
 from stimloop_hw.vocabulary import Bound, StopMode
 from stimloop_lab.arms import Follower

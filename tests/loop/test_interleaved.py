@@ -13,7 +13,7 @@ from stimloop import cli
 from stimloop import prescription as prescriptions
 from stimloop.devices import describe
 from stimloop.errors import PrescriptionError
-from stimloop.run import close_loop
+from stimloop.leading import close_loop
 from stimloop.summary import NOMINAL_OHM, summarize
 from stimloop_hw import Link
 from stimloop_hw.groups import outputs_of
