@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-_FORWARDED = (commands.simulate, commands.impair)
+_FORWARDED = (commands.simulate, commands.impair, commands.app)
 """Commands that are programs of their own."""
 
 
@@ -143,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--c", action="store_true", help="C header")
 
     add(commands.controllers)
+    add(commands.app)
     add(commands.simulate)
     add(commands.impair)
     return parser

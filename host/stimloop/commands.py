@@ -400,15 +400,20 @@ def controllers(options: argparse.Namespace) -> int:  # noqa: ARG001  it takes n
 
 def simulate(options: argparse.Namespace) -> int:
     """A simulated implant in a process of its own; its options are that program's."""
-    return _simulator("stimloop_sim", options)
+    return _program("stimloop_sim", options)
 
 
 def impair(options: argparse.Namespace) -> int:
     """A bad line in front of a real port; its options are that program's."""
-    return _simulator("stimloop_sim.proxy", options)
+    return _program("stimloop_sim.proxy", options)
 
 
-def _simulator(module: str, options: argparse.Namespace) -> int:
+def app(options: argparse.Namespace) -> int:
+    """The programmer, a window in a process of its own; its options are that program's."""
+    return _program("stimloop.app", options)
+
+
+def _program(module: str, options: argparse.Namespace) -> int:
     command = [sys.executable, "-m", module, *options.rest]
     with subprocess.Popen(command) as process:  # noqa: S603  # our own program
         try:
