@@ -125,9 +125,8 @@ def _parser() -> argparse.ArgumentParser:
 
     _rig(add(commands.rig, json=True))
 
-    sub = add(commands.doctor, json=True)
-    sub.add_argument("--device", metavar="URL", help="has to answer besides")
-    sub.add_argument("--fix", action="store_true", help="set latency timers of FTDI adapters")
+    _scenario(add(commands.scenario, json=True))
+    _doctor(add(commands.doctor, json=True))
 
     sub = add(commands.replay, json=True)
     sub.add_argument("record", type=Path, metavar="RECORD")
@@ -185,6 +184,23 @@ def _rig(sub: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="who saw the pulses, where a recorder writes its lines; sim:// brings its own",
     )
+
+
+def _scenario(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "scenarios",
+        nargs="*",
+        metavar="SCENARIO",
+        help="of the library, or files; default: all",
+    )
+    sub.add_argument("--list", action="store_true", help="the library as a table, no more")
+    _device(sub, required=False)
+    sub.add_argument("--witness", metavar="URL", help="who saw the pulses")
+
+
+def _doctor(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--device", metavar="URL", help="has to answer besides")
+    sub.add_argument("--fix", action="store_true", help="set latency timers of FTDI adapters")
 
 
 def _patient(sub: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from stimloop import console
 if TYPE_CHECKING:
     import argparse
 
+    from stimloop.rig.conduct import Outcome
     from stimloop_dsp import Peak
 
 DONE, FAILED = 0, 1
@@ -300,7 +301,7 @@ def rig(options: argparse.Namespace) -> int:
         selected(options.suites),
         key=find_key(options.key),
         witness=options.witness,
-        on_outcome=(lambda _: None) if options.json else console.print_outcome,
+        on_outcome=(lambda _: None) if options.json else _print_outcome,
     )
     counts = {str(verdict): conducted.count(verdict) for verdict in Verdict}
     if options.json:
@@ -318,6 +319,40 @@ def rig(options: argparse.Namespace) -> int:
         print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
         print(console.NOTICE)
     return DONE if conducted.is_good else FAILED
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    asked = outcome.obligation
+    said = [outcome.said] if outcome.said else []
+    console.print_verdict(outcome.verdict, f"{asked.suite:<9} {asked.name}", *said)
+
+
+def scenario(options: argparse.Namespace) -> int:
+    """What has to come of what goes wrong: scenarios, on their own devices or on one."""
+    from stimloop.rig.enact import enact
+    from stimloop.rig.scenario import catalogue, chosen
+    from stimloop_hw.keys import find_key
+
+    if options.list:
+        print(catalogue(), end="")
+        return DONE
+    played = []
+    for name, asked in chosen(options.scenarios).items():
+        played.append(
+            enact(
+                name,
+                asked,
+                url=options.device,
+                key=find_key(options.key),
+                witness=options.witness,
+            )
+        )
+        if not options.json:
+            console.print_verdict(played[-1].verdict, name, *played[-1].said)
+    if options.json:
+        rows = [{"scenario": p.name, "verdict": p.verdict, "said": p.said} for p in played]
+        console.print_json({"scenarios": rows})
+    return DONE if all(p.is_good for p in played) else FAILED
 
 
 def doctor(options: argparse.Namespace) -> int:

@@ -14,7 +14,6 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from stimloop.rig.conduct import Outcome
     from stimloop.rig.doctor import Finding
 
 NOTICE = "Research and bench use, not a medical device. Never connect to a person or an animal."
@@ -256,11 +255,9 @@ def _finite(value: Any) -> Any:  # noqa: ANN401  # JSON is made of anything
     return value
 
 
-def print_outcome(outcome: Outcome) -> None:
-    """One line for what came of an obligation."""
-    asked = outcome.obligation
-    said = f": {outcome.said}" if outcome.said else ""
-    print(f"{outcome.verdict:<9} {asked.suite:<9} {asked.name}{said}", flush=True)
+def print_verdict(verdict: str, what: str, *said: str) -> None:
+    """One line for what came of something, and of everything that was said of it."""
+    print(f"{verdict:<9} {what}{': ' if said else ''}{'; '.join(said)}", flush=True)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

@@ -170,7 +170,10 @@ def qt(libraries: Iterable[str] = tuple(QT_LIBRARIES)) -> Iterator[Finding]:
     """What the programmer's window needs."""
     if find_spec("PySide6") is None:
         yield Finding(
-            "PySide6", State.CONCERN, "is not installed", "pip install PySide6, for the window"
+            "PySide6",
+            State.CONCERN,
+            "is not installed",
+            "pip install 'stimloop[app]', for the window",
         )
     else:
         yield Finding("PySide6", State.GOOD, "is installed")

@@ -46,6 +46,10 @@ class Witness(Protocol):
 
     pulses: list[TracedPulse]
 
+    @property
+    def until_us(self) -> int:
+        """Device time up to which it has told everything, µs; -1 before it has."""
+
     def look(self, until_us: int) -> None:
         """Wait until it has told everything before this device time.
 
@@ -67,6 +71,11 @@ class OwnRecord:
     def __init__(self, scope: Scope) -> None:
         self.pulses: list[TracedPulse] = []
         self._scope = scope
+
+    @property
+    def until_us(self) -> int:
+        """Device time up to which it can be looked."""
+        return self._scope.until_us
 
     def look(self, until_us: int) -> None:
         """Look now; the simulator's time has passed already."""
@@ -92,13 +101,13 @@ class Lines:
         self.pulses: list[TracedPulse] = []
         self._port = port
         self._name = name
-        self._until_us = -1
+        self.until_us = -1
         self._rest = b""
 
     def look(self, until_us: int) -> None:
         """Read until it has told so far."""
         silent_ms = 0
-        while self._until_us < until_us:
+        while self.until_us < until_us:
             try:
                 data = self._port.read(max(1, self._port.in_waiting))
             except OSError as problem:
@@ -121,7 +130,7 @@ class Lines:
             except ValueError as problem:
                 raise LinkError(f"{self._name} is no witness: {problem}") from problem
             if isinstance(told, int):
-                self._until_us = told
+                self.until_us = told
             else:
                 self.pulses.append(told)
 
