@@ -112,7 +112,8 @@ class TherapyEnded(StimloopError):
 
     def __init__(self, state: State, faults: int) -> None:
         if faults:
-            cause = f"with the fault {Fault(faults)!s}"
+            names = ", ".join(fault.name for fault in Fault(faults) if fault.name)
+            cause = f"with the fault {names or faults}"
         else:
             cause = "without a fault: somebody stopped it, or its lease ran out"
         super().__init__(

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from stimloop_hw import Link
     from stimloop_hw.messages import Limits
 
-OFF = frozenset({State.IDLE, State.FAULT})
-"""States behind a Stop in which the output is off."""
+_OFF = frozenset({State.IDLE, State.FAULT})
 
 
 def describe_session(
@@ -214,4 +213,4 @@ def rest(link: Link, log: Log, steps: int) -> bool:
             log.status(steps, notice)
     status = link.status()
     log.status(steps, status)
-    return status.state in OFF
+    return status.state in _OFF

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 import stimloop
-from stimloop.station import Phase, Snapshot, Station
+from stimloop.devices import describe
+from stimloop.station import Phase, Snapshot, Station, StationError
 from stimloop.station.audit import rows, verify
 from stimloop.station.requests import (
     Adapt,
@@ -36,7 +42,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.loop.conftest import Implant
+
 URL = "sim://dbs?seed=1&pace=real"
+LEASE_MS, RAMP_MS, FALLBACK_MS = 2_000, 250, 650
+BLOCK_MS = 20
+"""The device answers in whole blocks."""
+CLIENT = """\
+import sys, time
+from pathlib import Path
+from stimloop.station import Station
+from stimloop.station.requests import *
+place = Path(sys.argv[1])
+station = Station.launch(place / "run", records=place / "records", who="to be killed")
+print(station.process.pid, flush=True)
+text = (place / "prescription.toml").read_text("utf-8")
+for asked in (Connect(sys.argv[2]), Stage(text), Commit(), Arm(), Start(False, 1_000)):
+    assert not isinstance(station.ask(asked), Refused), asked
+print("begun", flush=True)
+while True:  # asks without end, and never listens
+    station.send(Describe())
+    time.sleep(0.001)
+"""
 
 
 @pytest.fixture
@@ -127,3 +154,108 @@ def test_sensing_alone_shows_samples_and_stimulates_nothing(station: Station) ->
     assert found.rows["nv"][:, 0].any()
     done(station, Sense([]))
     assert until(station, lambda shown: shown.phase is Phase.WATCHING).status.pulses == 0
+
+
+def test_a_client_that_hangs_or_is_killed_changes_nothing_and_another_one_takes_over(
+    tmp_path: Path, prescription_file: Callable[..., Path]
+) -> None:
+    prescription_file()
+    command = [sys.executable, "-c", CLIENT, str(tmp_path), URL]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        process = int(client.stdout.readline())
+        try:
+            assert client.stdout.readline() == "begun\n"
+            client.send_signal(signal.SIGSTOP)
+            with Station.attach(tmp_path / "run", "the second") as second:
+                hung = until(second, lambda shown: shown.record)
+                until(second, lambda shown: shown.steps > hung.steps + 25)
+                client.send_signal(signal.SIGKILL)
+                client.wait()
+                killed = second.snapshot()
+            with Station.attach(tmp_path / "run", "the third") as third:
+                shown = until(third, lambda shown: shown.steps > killed.steps + 25)
+                assert (shown.phase, shown.record) == (Phase.THERAPY, hung.record)
+                assert shown.status.amplitude_ua == 1_000
+                done(third, Continuous(1_500))
+                until(third, lambda shown: shown.status.delivered_ua == 1_500)
+                assert isinstance(third.stop(), Done)
+                shown = until(third, lambda shown: shown.phase is Phase.SENSING)
+                assert (shown.status.state, shown.status.amplitude_ua) == (State.IDLE, 0)
+                assert (shown.status.refused, shown.status.stale) == (0, 0)
+                done(third, Shutdown())
+            record = stimloop.Record.open(shown.record)
+            assert len(list((tmp_path / "records").glob("session-*"))) == 1
+            assert stimloop.summarize(record).lost_samples == 0
+            assert stimloop.replay_record(record).identical
+        finally:
+            client.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+
+def test_a_killed_station_leaves_a_fallback_then_silence_and_whole_papers(
+    station: Station,
+    tmp_path: Path,
+    implant: Callable[..., Implant],
+    prescription_file: Callable[..., Path],
+) -> None:
+    text = prescription_file().read_text("utf-8")
+    assert station.process is not None
+    with implant("dbs?seed=1", "--pty") as (_, port):
+        done(station, Connect(port), Stage(text), Commit(), Arm(), Start(False, 1_000))
+        shown = until(station, lambda shown: shown.steps > 150)
+        station.process.kill()
+        station.process.wait()
+        # Judged on the device's own clock, so that a busy machine changes nothing.
+        seen = [describe(port)]
+        while seen[-1]["state"] != State.IDLE.name:
+            seen.append(describe(port))
+    lease_end_us = seen[0]["t_us"] + seen[0]["lease_left_ms"] * 1000
+    renewed_us = lease_end_us - LEASE_MS * 1000
+    for status in seen:
+        silent_ms = (status["t_us"] - renewed_us) / 1000
+        if silent_ms > FALLBACK_MS + BLOCK_MS:
+            assert status["programs"]["A1"]["amplitude_ua"] == 0
+        if silent_ms < LEASE_MS:
+            assert status["state"] in ("STIMULATING", "HOLD", "FALLBACK")
+        if silent_ms > LEASE_MS + RAMP_MS + BLOCK_MS:
+            assert status["state"] == State.IDLE.name
+    assert State.FALLBACK.name in {status["state"] for status in seen}
+    assert (seen[-1]["pulses"] > 0, seen[-1]["net_fc"]) == (True, 0)
+    with pytest.raises(StationError, match="the station is gone"):
+        station.ask(Describe())
+    reply = station.stop()
+    assert isinstance(reply, Refused)
+    assert "did not reach the station" in reply.sentence
+    record = stimloop.Record.open(shown.record)
+    assert record.torn
+    assert stimloop.replay_record(record).identical
+    assert verify(tmp_path / "records" / "audit.sqlite") == 5
+    with Station.launch(tmp_path / "run", records=tmp_path / "records") as again:
+        assert again.snapshot().audit_broken == ""
+        done(again, Shutdown())
+        assert again.process is not None
+        assert again.process.wait(10) == 0
+
+
+def test_a_stop_for_a_device_that_hangs_says_what_to_do_and_ends_it_when_it_comes_back(
+    station: Station, implant: Callable[..., Implant], prescription_file: Callable[..., Path]
+) -> None:
+    path = prescription_file(("slew_ma_per_s", "lease_ms = 10000\nslew_ma_per_s"))
+    with implant("dbs?seed=1", "--pty") as (process, port):
+        done(station, Connect(port), Stage(path.read_text("utf-8")), Commit(), Arm())
+        done(station, Start(adaptive=False, amplitude_ua=1_000))
+        before = until(station, lambda shown: shown.status.delivered_ua == 1_000)
+        process.send_signal(signal.SIGSTOP)
+        reply = station.stop()
+        process.send_signal(signal.SIGCONT)
+        assert isinstance(reply, Refused)
+        assert "switch the output off at the device" in reply.sentence
+        after = until(
+            station,
+            lambda shown: shown.phase is Phase.WATCHING and shown.status.state == State.IDLE,
+        )
+    assert after.said.endswith("stage, commit, arm and start a new one")
+    assert after.status.amplitude_ua == 0
+    assert after.status.t_us - before.status.t_us < 9_000_000  # the lease would have gone on

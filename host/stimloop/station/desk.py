@@ -14,7 +14,7 @@ from stimloop.notices import heed
 from stimloop.recorder import Recorder
 from stimloop.run import fresh_directory
 from stimloop.station.attention import Abandoned
-from stimloop.station.device import HeldDevice, Plan, channels_of
+from stimloop.station.device import HeldDevice, Plan
 from stimloop.station.errors import StationError
 from stimloop.station.requests import UNKNOWN, Phase
 from stimloop.steering import LEAD, Steering
@@ -265,9 +265,8 @@ class Desk:
         self.record = str(recorder.directory)
         showing.recorder = recorder
         try:
-            self.rate_hz = leading.rate_hz(asked, limits)
-            self.streams = [asked.detector.channel]
-            showing.begin_stream(self.rate_hz, channels_of(plan))
+            self.streams = [device.channel_of(plan)]
+            self.begin_stream(leading.rate_hz(asked, limits))
             maker = steering.control
             self.session = leading.lead(link, asked, limits, plan.group, showing, maker=maker)
         except BaseException:
@@ -323,12 +322,19 @@ class Desk:
         state = State(stopped.state).name
         return f"stopped: {state} at {stopped.t_us / 1e6:.3f} s of device time"
 
+    def begin_stream(self, rate_hz: int) -> None:
+        """Another stream begins, of `streams`."""
+        self.rate_hz = rate_hz
+        evoked = any(self.held().is_evoked(channel) for channel in self.streams)
+        self.showing.begin_stream(rate_hz, [] if evoked else self.streams)
+
     def give_up(self, problem: BaseException) -> None:
         """A session cannot go on: stop the device, say and record why."""
         device = self.held()
         with device.undisturbed() as link, contextlib.suppress(RecordError):
             leading.give_up(link, self.showing, self.steps, problem)
         if isinstance(problem, LinkLost):
+            self._close_record()
             self.lose(problem)
             return
         self.phase = Phase.ENDING
@@ -350,7 +356,7 @@ class Desk:
         if self.phase in LEADING:
             with contextlib.suppress(LinkError):
                 self.end(StopMode.GROUND)
-                while self.phase is Phase.ENDING:
-                    with contextlib.suppress(Abandoned):
+                with self.held().undisturbed():
+                    while self.phase is Phase.ENDING:
                         self.advance()
         self.disconnect()

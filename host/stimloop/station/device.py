@@ -255,6 +255,17 @@ class HeldDevice:
         self.link.stream(mask, limits.sense_rate_hz, limits.sense_block)
         return limits.sense_rate_hz
 
+    def is_evoked(self, channel: int) -> bool:
+        """Whether a channel listens after pulses: those behind the sensing channels do."""
+        return channel >= self.limits.sense_channels
+
+    def channel_of(self, plan: Plan) -> int:
+        """The channel that a plan's session streams."""
+        evoked = plan.prescription.evoked
+        if evoked is None:
+            return plan.prescription.detector.channel
+        return self.limits.sense_channels + evoked.channel
+
     def survey(self) -> dict[str, object]:
         """Let the device measure its lead; see `stimloop.impedance.survey`."""
         self.take_lead()
@@ -273,9 +284,3 @@ def check_alone(text: str) -> Checked:
     except PrescriptionError as problem:
         return Checked(list(problem.violations), [], 0, "")
     return Checked([], [], 0, "")
-
-
-def channels_of(plan: Plan) -> list[int]:
-    """What a plan's session streams: a sensing channel, or none where it is sweeps."""
-    prescription = plan.prescription
-    return [] if prescription.evoked is not None else [prescription.detector.channel]

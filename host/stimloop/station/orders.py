@@ -124,9 +124,11 @@ def _settle(desk: Desk, request: Connect | Disconnect | Records) -> Done:
                     f"{LONGEST_TEXT}: shorten it"
                 )
             key = find_key(Path(request.key_file) if request.key_file else None)
-            # The former one is let go first: it may be the same port.
+            if desk.device is not None and desk.device.url == request.url:
+                desk.disconnect()  # a port opens once
+            found = HeldDevice.open(request.url, key, desk.callers)
             desk.disconnect()
-            desk.connect(HeldDevice.open(request.url, key, desk.callers))
+            desk.connect(found)
         case Disconnect():
             _require_idle(desk, "disconnect")
             desk.disconnect()
@@ -242,8 +244,7 @@ def _serve(desk: Desk, request: Request) -> Reply:
             desk.streams, desk.rate_hz = request.channels, rate_hz
             desk.phase = Phase.SENSING if request.channels else Phase.WATCHING
             if request.channels:
-                evoked = request.channels[0] >= device.limits.sense_channels
-                desk.showing.begin_stream(rate_hz, [] if evoked else request.channels)
+                desk.begin_stream(rate_hz)
             return Done()
         case Survey():
             _require_idle(desk, "measure the lead")

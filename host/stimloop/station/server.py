@@ -82,21 +82,29 @@ class Server:
 
     def serve(self) -> None:
         """Until Shutdown, SIGINT or SIGTERM; a session is stopped by them."""
-        desk = self._desk
         try:
             with Interrupt() as interrupt:
                 while not (self._over or interrupt.requested):
-                    with contextlib.suppress(Abandoned):
-                        self._turn()
-                desk.leave()
+                    self.turn()
         finally:
-            self._show()
-            self._callers.close()
-            self._audit.close()
-            os.close(self._lock)
+            self.close()
+
+    def close(self) -> None:
+        """Stop what is led, let go of the device, and of everybody."""
+        self._desk.leave()
+        self._show()
+        self._callers.close()
+        self._audit.close()
+        os.close(self._lock)
+
+    def turn(self) -> None:
+        """Heed STOP, then one request, then do one step; show what came of it."""
+        with contextlib.suppress(Abandoned):
+            self._turn()
 
     def _turn(self) -> None:
-        for asked in self._callers.stops():
+        asked = list(self._callers.stops())
+        if asked:
             self._stop(asked)
         heard = self._callers.next()
         if heard is not None:
@@ -106,14 +114,17 @@ class Server:
         if monotonic() - self._shown_s >= SHOW_S:
             self._show()
 
-    def _stop(self, asked: StopAsked) -> None:
+    def _stop(self, asked: list[StopAsked]) -> None:
+        """All that wait are one STOP, the hardest of them."""
+        mode = min(one.stop.mode for one in asked)
         reply: Reply
         try:
-            reply = Done(self._desk.end(asked.stop.mode))
+            reply = Done(self._desk.end(mode))
         except StimloopError as problem:
             reply = Refused(str(problem))
-        self._callers.answer_stop(asked, reply)
-        self._write_down(asked.who, "Stop", {"mode": asked.stop.mode.name}, _outcome(reply))
+        for one in asked:
+            self._callers.answer_stop(one, reply)
+            self._write_down(one.who, "Stop", {"mode": one.stop.mode.name}, _outcome(reply))
 
     def _answer(self, caller: Caller, number: int, request: Request) -> None:
         name = type(request).__name__
@@ -147,18 +158,14 @@ class Server:
     def _say(self, sentence: str) -> None:
         self._said, self._said_number = sentence[:LONGEST_TEXT], self._said_number + 1
         self._write_down(_STATION, "said", {}, sentence)
-        if self._desk_is_idle:
-            self._audit.settle()
-
-    @property
-    def _desk_is_idle(self) -> bool:
-        return self._desk.phase not in LEADING
 
     def _write_down(self, who: str, what: str, detail: dict[str, object], outcome: str) -> None:
         device = self._desk.device
         t_us = 0 if device is None else device.link.t_us
         try:
             self._audit.append(who, what, detail, outcome, t_us)
+            if self._desk.phase not in LEADING:
+                self._audit.settle()
         except sqlite3.Error as problem:
             self._said_number += 1
             self._said = f"the audit log cannot be written ({problem}); stop, and make room"
