@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stimloop_sim import cyton, pulsepal_stand
+from stimloop_sim import cyton, pulsepal_stand, stimjim
 from stimloop_sim.bench import Bench
 from stimloop_sim.sim_url import SCHEME
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 INSTRUMENTS: Mapping[str, Callable[[str], Stand]] = {
     "cyton": cyton.stand,
     "pulsepal": pulsepal_stand.stand,
+    "stimjim": stimjim.stand,
 }
 """Instruments of other makers, and who sets each up."""
 

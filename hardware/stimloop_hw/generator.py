@@ -35,7 +35,6 @@ class Lease(StrEnum):
 
     COUNTED = "the device counts it, heartbeats renew it"
     TRAIN = "a finite train, started again when it has ended"
-    RESTART = "a finite train, started again before it ends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +150,12 @@ GENERATORS: dict[str, Capability] = {
         Unit.UA,
         channels=2,
         amplitude_max=3_330,
-        resolution=Fraction(1_017, 10_000),
+        resolution=Fraction(1),  # as told: its converter has 0.1017 µA,
         time_step_us=1,
         width_min_us=20,
         time_max_us=1_800_000_000,
         order_us=20_000,
-        lease=Lease.RESTART,
+        lease=Lease.TRAIN,
         lease_max_ms=1_000,
         checks=False,
         reads_back=True,

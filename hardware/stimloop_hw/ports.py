@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BAUD = 460_800
-DRIVERS = ("sl1", "pulsepal", "cyton")
+DRIVERS = ("sl1", "pulsepal", "stimjim", "cyton")
 POLL_MS = 50
 """Read timeout of a port."""
 WRITE_TIMEOUT_S = 0.5

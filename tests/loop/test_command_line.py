@@ -248,7 +248,7 @@ def test_the_matrix_for_people_names_what_is_open_and_what_is_short(
 def test_devices_lists_ports_profiles_and_drivers(capsys: pytest.CaptureFixture[str]) -> None:
     values = call_json(capsys, "devices")
     assert "sim://dbs" in values["profiles"]
-    assert values["drivers"] == ["sl1", "pulsepal", "cyton"]
+    assert values["drivers"] == ["sl1", "pulsepal", "stimjim", "cyton"]
 
 
 BAD_PRESCRIPTIONS = [
