@@ -122,7 +122,7 @@ class Cyton:
         self._clock_ns = clock_ns
         self._columns: list[int] = []
         self._grid = SampleGrid(1, 1, SAMPLE_US)
-        self._lines = (0, 0)
+        self._lines: tuple[int, int] | None = None
         self._asked: tuple[int, int] | None = None  # when, and behind which index
         self._ask_at = 0
         self._delays_ns: deque[int] = deque(maxlen=RECENT)
@@ -234,7 +234,7 @@ class Cyton:
         self.edges.clear()
         self._delays_ns.clear()
         self._grid = SampleGrid(len(self._columns), block, SAMPLE_US)
-        self._lines = (0, 0)
+        self._lines = None
         self._asked = None
         self._ask_at = 0
         self._heard_ns = self._clock_ns()
@@ -339,7 +339,8 @@ class Cyton:
         self._delays_ns.append(self.arrived_ns - 1_000 * SAMPLE_US * index)
         if packet.answers:
             self._learn_clock(index)
-        for line, (before, now) in enumerate(zip(self._lines, packet.lines, strict=True)):
+        levels = zip(self._lines or packet.lines, packet.lines, strict=True)
+        for line, (before, now) in enumerate(levels):
             if before != now:
                 self.edges.append(Edge(line, bool(now), index * SAMPLE_US))
         self._lines = packet.lines

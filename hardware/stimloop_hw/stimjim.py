@@ -100,7 +100,7 @@ class StimJim:
         self._stages_ua: list[int] = []
 
     @classmethod
-    def open(cls, url: str, *, channel: int = 0) -> Self:
+    def open(cls, url: str, *, channel: int = 0, exclusive: bool = True) -> Self:
         """Open a port, make sure that a StimJim answers, and end what it plays.
 
         Parameters
@@ -109,6 +109,8 @@ class StimJim:
             Of the port, with or without ``stimjim+``.
         channel : int
             0 or 1: the output that stimulates.
+        exclusive : bool
+            Whether to keep other programs off a tty, and to be kept off; only Stop may push in.
 
         Raises
         ------
@@ -116,7 +118,8 @@ class StimJim:
             If the port cannot be opened, or something else answers on it.
         """
         # pyserial's ports have a timeout.
-        port: TimedPort = open_port(url, "stimjim")  # type: ignore[assignment]
+        opened = open_port(url, "stimjim", exclusive=exclusive)
+        port: TimedPort = opened  # type: ignore[assignment]
         generator = cls(port, url, channel=channel, clock_ns=clock_of(port))
         try:
             generator.hello()
