@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from stimloop import commands, console
+from stimloop.rig import commands as rig
 from stimloop_hw import StimloopError
 
 if TYPE_CHECKING:
@@ -123,10 +124,10 @@ def _parser() -> argparse.ArgumentParser:
 
     _trial(add(commands.trial, json=True))
 
-    _rig(add(commands.rig, json=True))
+    _rig(add(rig.rig, json=True))
 
-    _scenario(add(commands.scenario, json=True))
-    _doctor(add(commands.doctor, json=True))
+    _scenario(add(rig.scenario, json=True))
+    _doctor(add(rig.doctor, json=True))
 
     sub = add(commands.replay, json=True)
     sub.add_argument("record", type=Path, metavar="RECORD")
@@ -183,6 +184,15 @@ def _rig(sub: argparse.ArgumentParser) -> None:
         "--witness",
         metavar="URL",
         help="who saw the pulses, where a recorder writes its lines; sim:// brings its own",
+    )
+    sub.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="becomes the evidence: obligations, scenarios, pulses, environment, raw records",
+    )
+    sub.add_argument(
+        "--diff", type=Path, nargs=2, metavar="DIR", help="two of them side by side, no more"
     )
 
 

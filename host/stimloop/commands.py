@@ -14,7 +14,6 @@ from stimloop import console
 if TYPE_CHECKING:
     import argparse
 
-    from stimloop.rig.conduct import Outcome
     from stimloop_dsp import Peak
 
 DONE, FAILED = 0, 1
@@ -284,89 +283,6 @@ def _score(options: argparse.Namespace) -> int:
     else:
         console.print_scores(values)
     return DONE
-
-
-def rig(options: argparse.Namespace) -> int:
-    """Does a device keep its obligations? Exit status 1 if not."""
-    from stimloop.rig.conduct import Verdict, catalogue, conduct, selected
-    from stimloop_hw.keys import find_key
-
-    if options.list:
-        print(catalogue(), end="")
-        return DONE
-    if options.device is None:
-        raise ValueError("a device is needed: give --device URL, or --list for the obligations")
-    conducted = conduct(
-        options.device,
-        selected(options.suites),
-        key=find_key(options.key),
-        witness=options.witness,
-        on_outcome=(lambda _: None) if options.json else _print_outcome,
-    )
-    counts = {str(verdict): conducted.count(verdict) for verdict in Verdict}
-    if options.json:
-        outcomes = [
-            {
-                "suite": outcome.obligation.suite,
-                "obligation": outcome.obligation.name,
-                "verdict": outcome.verdict,
-                "said": outcome.said,
-            }
-            for outcome in conducted.outcomes
-        ]
-        console.print_json({**counts, "outcomes": outcomes})
-    else:
-        print(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
-        print(console.NOTICE)
-    return DONE if conducted.is_good else FAILED
-
-
-def _print_outcome(outcome: Outcome) -> None:
-    asked = outcome.obligation
-    said = [outcome.said] if outcome.said else []
-    console.print_verdict(outcome.verdict, f"{asked.suite:<9} {asked.name}", *said)
-
-
-def scenario(options: argparse.Namespace) -> int:
-    """What has to come of what goes wrong: scenarios, on their own devices or on one."""
-    from stimloop.rig.enact import enact
-    from stimloop.rig.scenario import catalogue, chosen
-    from stimloop_hw.keys import find_key
-
-    if options.list:
-        print(catalogue(), end="")
-        return DONE
-    played = []
-    for name, asked in chosen(options.scenarios).items():
-        played.append(
-            enact(
-                name,
-                asked,
-                url=options.device,
-                key=find_key(options.key),
-                witness=options.witness,
-            )
-        )
-        if not options.json:
-            console.print_verdict(played[-1].verdict, name, *played[-1].said)
-    if options.json:
-        rows = [{"scenario": p.name, "verdict": p.verdict, "said": p.said} for p in played]
-        console.print_json({"scenarios": rows})
-    return DONE if all(p.is_good for p in played) else FAILED
-
-
-def doctor(options: argparse.Namespace) -> int:
-    """What this machine lacks, each with its remedy; exit status 1 if anything is bad."""
-    from dataclasses import asdict
-
-    from stimloop.rig.doctor import State, examine
-
-    findings = examine(options.device, fix=options.fix)
-    if options.json:
-        console.print_json({"findings": [asdict(finding) for finding in findings]})
-    else:
-        console.print_findings(findings)
-    return FAILED if any(finding.state is State.BAD for finding in findings) else DONE
 
 
 def replay(options: argparse.Namespace) -> int:

@@ -144,7 +144,7 @@ def test_the_command_plays_scenarios_and_files(
     own.write_text(changed(('state = "STIMULATING"', 'state = "FAULT"')), "utf-8")
     assert main(["scenario", "stop_at_once", str(own)]) == 1
     told = capsys.readouterr().out
-    assert "kept      stop_at_once\n" in told
-    assert "broken    own: the state FAULT is entered at no time" in told
+    assert "kept      scenario  stop_at_once\n" in told
+    assert "broken    scenario  own: the state FAULT is entered at no time" in told
     assert main(["scenario", "--list"]) == 0
     assert capsys.readouterr().out == catalogue()

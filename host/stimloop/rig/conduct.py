@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from stimloop.rig.obligation import Obligation
     from stimloop.rig.session import RigSession
-    from stimloop_hw.messages import Identity
+    from stimloop_hw.messages import Identity, Limits
 
 assert suites.__all__, "importing the suites declares the obligations"
 
@@ -46,12 +46,15 @@ class Outcome:
         What the device did instead, what it lacks, or why nothing can be said; empty if kept.
     seconds : float
         How long it took, of the host's time.
+    raw : tuple of str
+        The wire's traffic and the witness's pulses, as lines of JSON; see `open_session`.
     """
 
     obligation: Obligation
     verdict: Verdict
     said: str
     seconds: float
+    raw: tuple[str, ...] = ()
 
     @property
     def is_good(self) -> bool:
@@ -68,11 +71,13 @@ class Conducted:
     url : str
     identity : Identity
         The device, as it introduced itself first.
+    limits : Limits
     outcomes : tuple of Outcome
     """
 
     url: str
     identity: Identity
+    limits: Limits
     outcomes: tuple[Outcome, ...]
 
     @property
@@ -146,14 +151,14 @@ def conduct(
         If the device cannot be met at all.
     """
     with open_session(url, key=key, witness=witness) as session:
-        identity = session.link.identity
+        identity, limits = session.link.identity, session.limits
     outcomes = []
     boot = identity.boot
     for obligation in obligations:
         outcome, boot = _ask(url, obligation, key, witness, boot)
         outcomes.append(outcome)
         on_outcome(outcome)
-    return Conducted(url, identity, tuple(outcomes))
+    return Conducted(url, identity, limits, tuple(outcomes))
 
 
 def _ask(
@@ -161,8 +166,9 @@ def _ask(
 ) -> tuple[Outcome, int]:
     begun_s = perf_counter()
     verdict, said = Verdict.KEPT, ""
+    raw: list[str] = []
     try:
-        with open_session(url, key=key, witness=witness) as session:
+        with open_session(url, key=key, witness=witness, raw=raw) as session:
             identity = session.link.identity
             if identity.boot != boot:
                 cause, boot = ResetCause(identity.reset_cause).name, identity.boot
@@ -178,7 +184,7 @@ def _ask(
         verdict, said = Verdict.UNDECIDED, str(lost)
     except StimloopError as no:
         verdict, said = Verdict.BROKEN, str(no)
-    return Outcome(obligation, verdict, said, perf_counter() - begun_s), boot
+    return Outcome(obligation, verdict, said, perf_counter() - begun_s, tuple(raw)), boot
 
 
 def _check(obligation: Obligation, session: RigSession) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -19,6 +19,7 @@ from stimloop.rig.session import open_session
 from stimloop.rig.timeline import Timeline, Told
 from stimloop_hw import StimloopError
 from stimloop_hw.errors import LinkError, LinkLost, OrderRefused
+from stimloop_hw.trace import pulse_line
 from stimloop_hw.vocabulary import Bound, EventCode, Refusal
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from stimloop.rig.session import RigSession
 
 SIMULATED = ("sim://", "mutant://")
+ANY_DEVICE = "sim://dbs"
+"""A scenario of this profile is played on any other device as well."""
 LOOKED_US = 1_500_000
 """After a device was lost, and at the end, its pulses are looked for twice so long: the rig's
 lease and a ramp are over in the first one."""
@@ -65,6 +68,15 @@ class Enacted:
         """Whether it says nothing against the device."""
         return self.verdict in {Verdict.KEPT, Verdict.CANNOT}
 
+    def lines(self) -> list[str]:
+        """What was seen, as lines of JSON."""
+        seen = self.seen
+        lines = [json.dumps({"url": self.url, "ended": seen.ended, "quiet": seen.quiet})]
+        lines += [json.dumps({"status": asdict(m)}, default=sorted) for m in seen.moments]
+        lines += [json.dumps({"told": asdict(told)}) for told in seen.told]
+        lines += [pulse_line(pulse).decode().strip() for pulse in seen.pulses or ()]
+        return lines
+
 
 def enact(
     name: str,
@@ -93,6 +105,8 @@ def enact(
     verdict, said = Verdict.KEPT, []
     if scenario.fault and not device.startswith(SIMULATED):
         verdict, said = Verdict.CANNOT, ["no faults on schedule: they need a simulated device"]
+    elif url and not scenario.device.startswith(ANY_DEVICE):
+        verdict, said = Verdict.CANNOT, [f"made for {scenario.device} alone"]
     else:
         with TemporaryDirectory() as folder:
             device = _with_faults(device, scenario, Path(folder))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from stimloop.rig.gentle import gentle
 from stimloop.rig.obligation import Broken, Need, require, require_equal
+from stimloop.rig.tape import Tape
 from stimloop.rig.witness import open_witness
+from stimloop_hw.errors import LinkError
 from stimloop_hw.groups import ProgramSet
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.link import Link
@@ -22,6 +24,7 @@ from stimloop_hw.messages import (
 )
 from stimloop_hw.ranges import evoked_of
 from stimloop_hw.staging import stages_of
+from stimloop_hw.trace import pulse_line
 from stimloop_hw.vocabulary import Build, Refusal, State
 
 if TYPE_CHECKING:
@@ -191,7 +194,11 @@ def abilities(identity: Identity, limits: Limits, witness: Witness | None) -> fr
 
 @contextmanager
 def open_session(
-    url: str, *, key: bytes = DEVELOPMENT_KEY, witness: str | None = None
+    url: str,
+    *,
+    key: bytes = DEVELOPMENT_KEY,
+    witness: str | None = None,
+    raw: list[str] | None = None,
 ) -> Iterator[RigSession]:
     """Open a session with a device; its output is off before and after.
 
@@ -201,6 +208,8 @@ def open_session(
     key : bytes
     witness : str, optional
         Where a witness tells its pulses; that of ``sim://`` needs none.
+    raw : list of str, optional
+        Takes the wire's traffic, and then the witness's pulses, as lines of JSON.
 
     Raises
     ------
@@ -208,9 +217,20 @@ def open_session(
         If device or witness cannot be reached, or do not accept us.
     """
     with Link.open(url, key=key) as link, open_witness(link.port, witness) as witnessed:
-        link.hello()
-        link.stop()
+        if raw is not None:
+            link.port = tape = Tape(link.port)
         try:
-            yield RigSession(link, key, witnessed)
-        finally:
+            link.hello()
             link.stop()
+            try:
+                yield RigSession(link, key, witnessed)
+            finally:
+                link.stop()
+        finally:
+            if raw is not None:
+                raw += tape.lines
+                with suppress(LinkError):
+                    if witnessed is not None:
+                        witnessed.look(0)
+                pulses = [] if witnessed is None else witnessed.pulses
+                raw += [pulse_line(pulse).decode().strip() for pulse in pulses]
