@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stimloop.app.prerequisites import missing
-from stimloop.station import Station
+from stimloop.station import Phase, Station
+from stimloop.station.requests import Describe, Description, Disconnect
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 LACKING = missing()
@@ -29,11 +30,9 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QApplication
     from pytestqt.qtbot import QtBot
+    from tests.app.operator import Operator
 
     from stimloop.app.window import Window
-
-URL = "sim://dbs?seed=7&pace=real"
-
 
 if not LACKING:
     # The plugin itself is off: where Qt's libraries are missing it would stop every test.
@@ -71,15 +70,36 @@ def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> Iterator[QtBot]
         pytest.fail(format_captured_exceptions(raised))
 
 
-@pytest.fixture
-def station(tmp_path: Path) -> Iterator[Station]:
-    """A station of its own, killed in the end."""
-    launched = Station.launch(tmp_path / "run", records=tmp_path / "records", who="a test")
+@pytest.fixture(scope="session")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    """A station for all tests of the window, killed in the end."""
+    place = tmp_path_factory.mktemp("station")
+    launched = Station.launch(place / "run", records=place / "records", who="tests")
     with launched:
         yield launched
     assert launched.process is not None
     launched.process.kill()
     launched.process.wait()
+
+
+@pytest.fixture
+def station(process: Station) -> Iterator[Station]:
+    """A client of it, without a device before and after."""
+    with Station.attach(process.directory, "a test") as attached:
+        yield attached
+    with Station.attach(process.directory, "after a test") as attached:
+        if attached.snapshot().phase is not Phase.EMPTY:
+            attached.stop()
+        while attached.snapshot().phase is not Phase.EMPTY:
+            attached.ask(Disconnect())
+
+
+@pytest.fixture
+def audit(process: Station) -> Path:
+    """File of the audit log."""
+    described = process.ask(Describe())
+    assert isinstance(described, Description)
+    return Path(described.audit)
 
 
 @pytest.fixture
@@ -96,6 +116,7 @@ def window(
     from stimloop.app.window import Window  # noqa: PLC0415
 
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr("stimloop.app.connect.offered", lambda: iter(()))
     settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
     shown = Window(station, settings)
     shown.emergency.install(qapp)
@@ -117,3 +138,13 @@ def until(qtbot: QtBot) -> Callable[[Callable[[], object]], None]:
             qtbot.wait(10)
 
     return wait
+
+
+@pytest.fixture
+def operator(
+    window: Window, qtbot: QtBot, until: Callable[[Callable[[], object]], None]
+) -> Operator:
+    """A person at the window."""
+    from tests.app.operator import Operator  # noqa: PLC0415
+
+    return Operator(window, qtbot, until)

@@ -9,6 +9,7 @@ import pytest
 
 from stimloop.app.alarms import FAULTS, LEADS, STATES, SUPPLIES, alarms
 from stimloop.app.banner import Banner
+from stimloop.app.notice import Notice
 from stimloop.app.safety import WORDS, SafetyBar
 from stimloop.station import Phase, Snapshot
 from stimloop_hw.vocabulary import Fault, Lead, State, Supply
@@ -83,3 +84,17 @@ def test_the_banner_cannot_be_hidden(qtbot: QtBot) -> None:
     assert banner.text.startswith("SIMULATED DEVICE")
     banner.show_device(simulated=False, recording=False)
     assert banner.text == "RESEARCH AND BENCH USE ONLY, NOT FOR CLINICAL USE"
+
+
+def test_an_alarm_is_read_before_what_came_later(qtbot: QtBot) -> None:
+    notice = Notice()
+    qtbot.addWidget(notice)
+    notice.show_sentence("done", "good")
+    notice.show_sentence("refused", "alarm")
+    notice.show_sentence("by the way", "warning")
+    assert notice.text == "refused"
+    notice.dismiss()
+    assert notice.text == "by the way"
+    notice.dismiss()
+    assert notice.text == ""
+    assert not notice.isVisible()

@@ -1,4 +1,4 @@
-"""The line above the safety bar: the latest sentence that the operator has to read."""
+"""The line above the safety bar: what the operator has to read."""
 
 from __future__ import annotations
 
@@ -8,30 +8,58 @@ from stimloop.app.label import label, say
 from stimloop.app.language import tr
 
 SIGNS = {"alarm": "⚠", "warning": "⚠", "good": "✓"}
+MOST = 20
+"""So many sentences wait at most; the oldest go."""
 
 
 class Notice(QFrame):
-    """A sentence, which stays until it is put away or another one comes."""
+    """Sentences, of which one is shown: alarms before all others, then the latest.
+
+    Each stays until it is put away; a confirmation gives way to whatever comes.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("panel", True)
+        self._waiting: list[tuple[str, str]] = []
         self._text = label(wrap=True)
         self._text.setAccessibleName(tr("Notice"))
-        away = QPushButton(tr("Dismiss"))
-        away.clicked.connect(self.hide)
+        self._away = QPushButton(tr("Dismiss"))
+        self._away.clicked.connect(self.dismiss)
         row = QHBoxLayout(self)
         row.setContentsMargins(16, 4, 8, 4)
         row.addWidget(self._text, 1)
-        row.addWidget(away)
-        self.hide()
+        row.addWidget(self._away)
+        self._show()
 
     @property
     def text(self) -> str:
-        """What it says, empty if it was put away."""
-        return "" if self.isHidden() else self._text.text()
+        """What it says, empty if nothing waits to be read."""
+        return self._waiting[0][0] if self._waiting else ""
 
     def show_sentence(self, sentence: str, tone: str) -> None:
-        """Show a sentence in place of the one before."""
-        say(self._text, f"{SIGNS.get(tone, '')} {sentence}".strip(), tone)
-        self.show()
+        """Add a sentence.
+
+        Parameters
+        ----------
+        sentence : str
+        tone : str
+            See `stimloop.app.label.label`.
+        """
+        others = [(s, t) for s, t in self._waiting if t != "good" and s != sentence]
+        self._waiting = [(sentence, tone), *others[: MOST - 1]]
+        self._waiting.sort(key=lambda one: one[1] != "alarm")
+        self._show()
+
+    def dismiss(self) -> None:
+        """Put the sentence that is shown away; the next one comes."""
+        del self._waiting[:1]
+        self._show()
+
+    def _show(self) -> None:
+        self.setVisible(bool(self._waiting))
+        if self._waiting:
+            sentence, tone = self._waiting[0]
+            say(self._text, f"{SIGNS.get(tone, '')} {sentence}".strip(), tone)
+            more = len(self._waiting) - 1
+            self._away.setText(tr("Next of {more}", more=more) if more else tr("Dismiss"))

@@ -36,6 +36,8 @@ class Sheet(QWidget):
     ----------
     body : QVBoxLayout
         For what it asks.
+    buttons : list of QPushButton
+        Its answers, the one that says yes last.
     accepted, closed : Signal
         The answer was yes; it is gone, whatever the answer.
     """
@@ -54,14 +56,15 @@ class Sheet(QWidget):
         self.frame.setAccessibleName(title)
         heading = label(title, role="title", wrap=True)
         self.body = QVBoxLayout()
-        self._buttons = QHBoxLayout()
-        self._buttons.addStretch()
+        self.buttons: list[QPushButton] = []
+        self._row = QHBoxLayout()
+        self._row.addStretch()
         inner = QVBoxLayout(self.frame)
         inner.setContentsMargins(28, 24, 28, 24)
         inner.setSpacing(16)
         inner.addWidget(heading)
         inner.addLayout(self.body)
-        inner.addLayout(self._buttons)
+        inner.addLayout(self._row)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(24, 24, 24, 24)
         outer.addStretch()
@@ -88,7 +91,8 @@ class Sheet(QWidget):
             button.setProperty("role", "primary")
             button.clicked.connect(self.accepted)
         button.clicked.connect(self.dismiss)
-        self._buttons.addWidget(button)
+        self._row.addWidget(button)
+        self.buttons.append(button)
         return button
 
     def ask(self, yes: str, no: str = "") -> None:

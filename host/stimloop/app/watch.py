@@ -24,6 +24,7 @@ class Watch(QObject):
 
     Attributes
     ----------
+    station : Station
     snapshot_came, description_came : Signal(object)
         A `Snapshot` that is new, and a `Description` whenever that changed.
     gone : Signal(str)
@@ -39,7 +40,7 @@ class Watch(QObject):
 
     def __init__(self, station: Station) -> None:
         super().__init__()
-        self._station = station
+        self.station = station
         self._number = 0
         self._revision = -1
         self._timer = QTimer(self, interval=FRAME_MS)
@@ -49,11 +50,11 @@ class Watch(QObject):
     def look(self) -> None:
         """Take replies and the latest snapshot."""
         try:
-            self._station.poll()
-            snapshot = self._station.snapshot()
+            self.station.poll()
+            snapshot = self.station.snapshot()
             if snapshot.revision != self._revision:
                 self._revision = snapshot.revision
-                self._station.send(Describe(), self._described)
+                self.station.send(Describe(), self._described)
         except StationError as problem:
             self._timer.stop()
             self.gone.emit(str(problem))
