@@ -126,6 +126,7 @@ class Cyton:
         self._asked: tuple[int, int] | None = None  # when, and behind which index
         self._ask_at = 0
         self._delays_ns: deque[int] = deque(maxlen=RECENT)
+        self._came_ns = 0  # by the port's clock, as all that tells of the board's
         self._heard_ns = 0
 
     @classmethod
@@ -306,20 +307,21 @@ class Cyton:
 
     def _pump(self) -> None:
         """Read once, and take what is complete."""
-        begun_ns = self._clock_ns()
+        begun_ns = perf_counter_ns()
         data = self._read(max(1, SIZE - self.packets.pending))
-        self.arrived_ns = self._clock_ns()
+        self.arrived_ns = perf_counter_ns()
         self.read_ns = self.arrived_ns - begun_ns
+        self._came_ns = self._clock_ns()
         for packet in self.packets.feed(data):
             index = self.sequence.place(packet)
             if index is not None:
-                self._heard_ns = self.arrived_ns
+                self._heard_ns = self._came_ns
                 self._take(index, packet)
         if self.sequence.index * SAMPLE_US >= self._ask_at:
             self._ask_at = self.t_us + ASK_US
             self._asked = (self._clock_ns(), self.sequence.index)
             self._write(b"<")
-        silent_ms = (self.arrived_ns - self._heard_ns) / 1e6
+        silent_ms = (self._came_ns - self._heard_ns) / 1e6
         if self.sequence.strangers >= STRANGERS or silent_ms >= SILENCE_MS:
             self._tell_loss()
 
@@ -336,7 +338,7 @@ class Cyton:
 
     def _take(self, index: int, packet: Packet) -> None:
         """Put a sample into its block."""
-        self._delays_ns.append(self.arrived_ns - 1_000 * SAMPLE_US * index)
+        self._delays_ns.append(self._came_ns - 1_000 * SAMPLE_US * index)
         if packet.answers:
             self._learn_clock(index)
         levels = zip(self._lines or packet.lines, packet.lines, strict=True)
@@ -361,7 +363,7 @@ class Cyton:
         asked_ns = self._asked[0] - 1_000 * SAMPLE_US
         slack_ns = RECENT * SAMPLE_US * DRIFT_PPM // 1_000
         came_ns = min(
-            self.arrived_ns, min(self._delays_ns) + 1_000 * SAMPLE_US * index + slack_ns
+            self._came_ns, min(self._delays_ns) + 1_000 * SAMPLE_US * index + slack_ns
         )
         self._asked = None
         self.clock.push(asked_ns, max(came_ns, asked_ns), index * SAMPLE_US, index * SAMPLE_US)

@@ -7,7 +7,8 @@ certificate, no lease, no watchdog, no checksum, and plays whatever it was told.
 * A train is defined anew before every start, in the other of two places than the one that
   played last, since a definition would change a train in play; what the device says it holds is
   compared number by number before it is started.
-* What the firmware would take and not survive or not balance is refused: `stimjim_train.check`.
+* What the firmware would take and not survive is refused, and amplitudes are brought to those
+  whose phases cancel in whole µA: `stimjim_train`.
 * One line at a time, each with an answer that can be told from every other. Where it does not
   come the driver is in doubt and says so.
 * What the device has measured of a train is kept for whoever wants a witness: `measured`.
@@ -24,7 +25,7 @@ from stimloop_hw.errors import LinkLost, TrainRefused, UnknownState, WrongPeer
 from stimloop_hw.generator import GENERATORS, Played, Train
 from stimloop_hw.ports import Port, clock_of, open_port
 from stimloop_hw.stimjim_protocol import CHANNELS, Mode, PulseTrain
-from stimloop_hw.stimjim_train import Measured, check, phases, stored
+from stimloop_hw.stimjim_train import Measured, check, phases, quantised, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,8 +187,8 @@ class StimJim:
         Raises
         ------
         TrainRefused
-            If the device cannot represent it or would not balance it, or another one may still
-            be in play; nothing was sent then.
+            If the device cannot represent it, or another one may still be in play; nothing was
+            sent then.
         UnknownState
             If the device does not answer as it should; `stop` then.
         LinkLost
@@ -204,6 +205,7 @@ class StimJim:
                 "its first pulse would follow at an unknown distance: wait for so long"
             )
         self._require_silence()
+        train = quantised(train)
         place = PLACES[self._place == PLACES[0]]
         self._define(place, stored(train, self._channel))
         first_ns = self.now_ns

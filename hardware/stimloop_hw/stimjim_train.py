@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stimloop_hw.errors import TrainRefused
@@ -18,7 +18,7 @@ TOLERANCE_UA, TOLERANCE_PERCENT = 2 * float(UA_PER_ADC), 5
 
 
 def check(train: Train) -> None:
-    """Refuse what the firmware would take, and not survive or not balance.
+    """Refuse what the firmware would take, and not survive.
 
     Parameters
     ----------
@@ -29,13 +29,6 @@ def check(train: Train) -> None:
     TrainRefused
         In one sentence: what was asked, what is allowed, what to do.
     """
-    if train.amplitude % train.recharge_ratio:
-        below = abs(train.amplitude) // train.recharge_ratio * train.recharge_ratio
-        raise TrainRefused(
-            f"{train.amplitude} µA with a recharge of 1:{train.recharge_ratio} was asked for; "
-            "a StimJim is told whole µA, so the phases would not cancel: ask for "
-            f"±{below} or ±{below + train.recharge_ratio} µA"
-        )
     if 0 < train.interphase_us < STAGE_US:
         raise TrainRefused(
             f"interphase_us {train.interphase_us} was asked for; a StimJim keeps gaps of 0, "
@@ -46,6 +39,13 @@ def check(train: Train) -> None:
             f"period_us {train.period_us} was asked for; a StimJim hears no stop during a "
             f"pulse of {train.pulse_us} µs: ask for {DENSEST * train.pulse_us} µs or more"
         )
+
+
+def quantised(train: Train) -> Train:
+    """The train with the next amplitude towards zero whose phases cancel in whole µA."""
+    ratio = train.recharge_ratio
+    steps = abs(train.amplitude) // ratio * ratio
+    return replace(train, amplitude=steps if train.amplitude > 0 else -steps)
 
 
 def phases(train: Train) -> list[tuple[int, int]]:
