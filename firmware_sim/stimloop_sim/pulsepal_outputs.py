@@ -95,6 +95,11 @@ class Outputs:
         """Whether any channel plays, or waits to."""
         return any(train is not None for train in self._trains)
 
+    @property
+    def active(self) -> bool:
+        """Whether any channel plays, and its delay is over."""
+        return any(train is not None and train.begin < self.tick for train in self._trains)
+
     # Time ------------------------------------------------------------------------------------
 
     def run(self, cycles: int) -> None:

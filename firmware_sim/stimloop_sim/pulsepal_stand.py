@@ -57,7 +57,7 @@ class BathPulsePal(PulsePal):
             end_us = start_us + (k + 1) * sample_us
             self.advance_to(end_us)
             self._drive(end_us)
-            busy[k] = self.outputs.playing
+            busy[k] = self.outputs.active
             path = max(self.paths, key=lambda one: one.recent[-1].t_us if one.recent else -1)
             if len(path.recent) < 2:
                 continue

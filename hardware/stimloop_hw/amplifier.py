@@ -53,8 +53,6 @@ class Amplifier(Protocol):
         How device time stands to the port's clock, with a bound.
     edges : deque of Edge
         Changes of its digital inputs, for whoever wants them to drain.
-    lost_samples : int
-        Samples that did not come.
     read_ns, arrived_ns : int
         Duration of the read that brought the latest bytes, and when it returned, by the port's
         clock.
@@ -66,13 +64,16 @@ class Amplifier(Protocol):
     range_uv: int
     clock: DeviceClock
     edges: deque[Edge]
-    lost_samples: int
     read_ns: int
     arrived_ns: int
 
     @property
     def t_us(self) -> int:
         """The latest device time heard, µs."""
+
+    @property
+    def lost_samples(self) -> int:
+        """Samples that did not come."""
 
     def stream(self, mask: int, block: int) -> None:
         """Start a stream: `block` samples of the channels in `mask` at a time.

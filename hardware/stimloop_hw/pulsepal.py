@@ -4,15 +4,20 @@ Resistor or saline loads only, never a person or an animal: the device has no is
 certificate, no lease, no watchdog, no checksum, and acknowledges what it has misread. Hence:
 
 * Stimulation is a finite train, which is the lease; there is no continuous loop.
-* Everything is programmed at once, only while nothing plays, and before every single train: a
-  device that has started anew would play its defaults.
-* Model 2 loads that program from its card and is compared byte by byte before it is triggered.
-  Model 1 cannot be read back, and says so in its capability.
-* All four channels are triggered, three of them with 0 V, so that no stray voltage stays.
+* Nothing is programmed but while nothing plays. The whole program is written once, with 0 V on
+  every channel: a byte that is lost from its 178 shifts voltages, those at rest among them.
+  What a train needs is then written parameter by parameter; the firmware's error in that
+  strikes times of 65 536 cycles and more, which no train here has.
+* Before every single train model 2 takes the program from its card, and that is compared byte
+  by byte: a device that has started anew would play its defaults. Model 1 cannot be read back;
+  all that differs from its defaults is written before every train, the voltages at rest
+  besides, and its capability says that nobody can be sure.
+* Model 2 is triggered on all four channels, three of them with 0 V, so that no voltage stays.
 * Abort is sent twice, since the first one does not clear a trigger that waits.
+* A train begins some milliseconds after its trigger, so that nothing is read while it plays.
 * Every exchange ends with an answer that can be told from every other. Where it does not come,
   the driver is in doubt and says so. It completes what the device may still wait for with
-  `FILL` before that takes zeros for it, which would be -10 V.
+  `FILL` before that takes zeros for it, which would be -10 V, and goes back to 0 V.
 """
 
 from __future__ import annotations
@@ -27,10 +32,15 @@ from stimloop_hw.ports import Port, clock_of, open_port
 from stimloop_hw.pulsepal_protocol import (
     ACK,
     CHANNELS,
+    CODES,
     CYCLE_US,
     HELLO,
     MODELS,
+    NAMES,
     START,
+    STORED_SIZE,
+    TIMES,
+    Code,
     Everything,
     Op,
     Output,
@@ -46,22 +56,29 @@ NEWEST = 39
 """Firmware versions up to this are told to be of model 2."""
 ANSWER_MS = 100
 """An answer comes within this, far less than the 500 ms that the device waits for a byte."""
-CARD_MS = 1_000
-"""A file of the card comes within this: the device says nothing while it reads or writes."""
+CARD_MS = 300
+"""A file of the card comes within this: the device says nothing while it reads or writes, and
+may as well be waiting for a byte, which it does for 500 ms."""
 APART_US = 1_000
 """Between the two aborts, at least."""
+DELAY_US = 5_000
+"""A train begins so long after its trigger: a command that is read while it plays, and whose
+bytes come apart, would hold a pulse's voltage for so long."""
 MARGIN_US = 1_000
 """A train that has ended for so long has ended on the device's clock as well."""
 FILL = b"\x7f"
 """Completes a command that lost bytes: next to 0 V, no parameter's number, no start."""
-FILLED = 192
-"""More bytes than a whole program has."""
-TRIES = 3
+FILLS = (8, 192, 192)
+"""So many of them: a few bytes are lost mostly; a whole program has 178."""
 FILE = b"stimloop.pps"
+"""On the card: the program of the latest train."""
+REFUGE = b"stimrest.pps"
+"""And one of 0 V on every channel."""
 _ALL = (1 << CHANNELS) - 1
+_HANDSHAKE = bytes((START, Op.HANDSHAKE))
 _BY_HAND = (
     "click its joystick and look at its display (after COMM. FAILURE it waits for that click), "
-    "or pull the cables of its outputs"
+    "or switch it off"
 )
 
 
@@ -115,10 +132,12 @@ class PulsePal:
         self._port = port
         self._channel = channel
         self._clock_ns = clock_ns
-        self._saved: Everything | None = None  # what the card holds
+        self._silent = Output.silent(self.model.zero)
+        self._held: Output | None = None  # on our channel; the others are silent then
+        self._saved = False  # and so it stands on the card
 
     @classmethod
-    def open(cls, url: str, *, channel: int = 1) -> Self:
+    def open(cls, url: str, *, channel: int = 1, exclusive: bool = True) -> Self:
         """Open a port, make sure that a Pulse Pal answers, and end what it plays.
 
         Parameters
@@ -127,13 +146,16 @@ class PulsePal:
             Of the port, with or without ``pulsepal+``.
         channel : int
             1 to 4: the output that stimulates.
+        exclusive : bool
+            See `stimloop_hw.ports.open_port`.
 
         Raises
         ------
         LinkError
             If the port cannot be opened, or something else answers on it.
         """
-        port: TimedPort = open_port(url, "pulsepal")  # type: ignore[assignment]  # pyserial's have it
+        # pyserial's ports have a timeout.
+        port: TimedPort = open_port(url, "pulsepal", exclusive=exclusive)  # type: ignore[assignment]
         generator = cls(port, url, channel=channel, clock_ns=clock_of(port))
         try:
             generator.hello()
@@ -184,6 +206,7 @@ class PulsePal:
         self.firmware = self._version(heard)
         self.model = model_of(self.firmware)
         self.capability = GENERATORS[f"pulsepal-{self.model.number}"]
+        self._silent = Output.silent(self.model.zero)
         # What it played before nobody knows; whatever it is shall end, and no voltage stay.
         self.doubt = f"{self.name} was just opened"
         self.stop()
@@ -218,14 +241,15 @@ class PulsePal:
         steps = self.model.steps_of(train.amplitude)
         ratio = train.recharge_ratio
         steps = steps // ratio * ratio if steps >= 0 else -(-steps // ratio * ratio)
-        self._program(self._everything(train, steps))
-        first_ns = self.now_ns
+        self._program(self._output(train, steps))
+        first_ns = self.now_ns + 1000 * DELAY_US
         self.idle_ns = self._end_ns(train)
-        self._send(bytes((START, Op.TRIGGER, _ALL)))
-        self._confirm("the trigger of a train")
+        # Without a read-back nobody knows what the other channels of model 1 would play.
+        own = 1 << self._channel - 1
+        self._trigger(_ALL if self.model.number == 2 else own, "the trigger of a train")
         self.idle_ns = self._end_ns(train)
         played = replace(train, amplitude=_towards_zero(self.model.uv_of(steps)))
-        return Played(played, first_ns, self.now_ns)
+        return Played(played, first_ns, self.now_ns + 1000 * DELAY_US)
 
     def listen(self, for_us: int) -> None:
         """Let so much time pass, and hear whether the device says something unasked.
@@ -255,9 +279,9 @@ class PulsePal:
             If the port fails.
         """
         unsure = bool(self.doubt)
-        for attempt in range(TRIES):
-            if attempt or unsure:
-                self._complete()
+        for fill in FILLS:
+            if unsure:
+                self._complete(fill)
             self._abort()
             if self._is_answering():
                 break
@@ -266,7 +290,7 @@ class PulsePal:
         else:
             self.doubt = f"{self.name} does not answer, and may put out any voltage: {_BY_HAND}"
             raise UnknownState(self.doubt)
-        if unsure:
+        if unsure or self._held is None:
             self._silence()
 
     # Inside --------------------------------------------------------------------------------
@@ -274,86 +298,125 @@ class PulsePal:
     def _silence(self) -> None:
         """Bring every channel to 0 V, by a train that is nothing else."""
         told, self.doubt = self.doubt, ""
-        for attempt in range(TRIES):
+        for fill in FILLS:
             try:
-                self._program(self._everything(None, 0))
-                self._send(bytes((START, Op.TRIGGER, _ALL)))
-                self._confirm("a train of 0 V")
+                self._restore()
+                self._trigger(_ALL, "a train of 0 V")
             except UnknownState:
-                if attempt == TRIES - 1:
-                    self.doubt = f"{told}; it could not be brought to 0 V: {_BY_HAND}"
-                    raise UnknownState(self.doubt) from None
-                self._complete()
+                self._complete(fill)
             else:
                 self.doubt = ""
                 return
+        self.doubt = f"{told}; it could not be brought to 0 V: {_BY_HAND}"
+        raise UnknownState(self.doubt)
 
-    def _everything(self, train: Train | None, steps: int) -> Everything:
-        silent = Output.silent(self.model.zero)
-        outputs = [silent] * CHANNELS
-        if train is not None:
-            width = train.width_us // CYCLE_US
-            outputs[self._channel - 1] = replace(
-                silent,
-                biphasic=1,
-                phase1_code=self.model.zero + steps,
-                phase2_code=self.model.zero - steps // train.recharge_ratio,
-                phase1=width,
-                interphase=train.interphase_us // CYCLE_US,
-                phase2=width * train.recharge_ratio,
-                interval=(train.period_us - train.pulse_us) // CYCLE_US,
-                train=train.duration_us // CYCLE_US,
-            )
+    def _restore(self) -> None:
+        """Make sure that the device holds 0 V on every channel."""
+        silence = self._everything(self._silent)
+        self._saved = False
+        if self.model.number == 1:
+            self._order(bytes((START, Op.PROGRAM)) + silence.pack(self.model), "a program")
+            self._rest()
+        elif self._loaded(REFUGE) != silence.pack_stored():
+            self._order(bytes((START, Op.PROGRAM)) + silence.pack(self.model), "a program")
+            self._send(_of_card(Settings.SAVE, REFUGE))
+            self._compare(REFUGE, silence)
+        self._held = self._silent
+
+    def _rest(self) -> None:
+        """Write 0 V as what every channel rests at."""
+        for channel in range(1, CHANNELS + 1):
+            self._write_parameter(channel, Code.RESTING_CODE, self.model.zero)
+
+    def _output(self, train: Train, steps: int) -> Output:
+        """The parameters of our channel for a train."""
+        width = train.width_us // CYCLE_US
+        return replace(
+            self._silent,
+            biphasic=1,
+            phase1_code=self.model.zero + steps,
+            phase2_code=self.model.zero - steps // train.recharge_ratio,
+            phase1=width,
+            interphase=train.interphase_us // CYCLE_US,
+            phase2=width * train.recharge_ratio,
+            interval=(train.period_us - train.pulse_us) // CYCLE_US,
+            train=train.duration_us // CYCLE_US,
+            delay=DELAY_US // CYCLE_US,
+        )
+
+    def _everything(self, output: Output) -> Everything:
+        outputs = [self._silent] * CHANNELS
+        outputs[self._channel - 1] = output
         return Everything(tuple(outputs))
 
-    def _program(self, everything: Everything) -> None:
-        """Make sure that the device holds this program, and plays nothing."""
+    def _program(self, output: Output) -> None:
+        """Make sure that the device holds these parameters, and plays nothing."""
         self._abort()
-        if self.model.number == 1 or everything != self._saved:
-            self._saved = None
-            self._send(bytes((START, Op.PROGRAM)) + everything.pack(self.model))
-            if self._hear(1, ANSWER_MS) != ACK:
-                self._doubt("a program was not acknowledged")
+        if self._held is None:
+            self._restore()
+        bases = [self._held]
+        if self.model.number == 1:  # it may have started anew, or misread what nobody compares
+            bases.append(Output.default(self.model))
+            self._rest()
+        for code, name in NAMES.items():
+            value: int = getattr(output, name)
+            if any(getattr(base, name) != value for base in bases):
+                self._saved = False
+                self._write_parameter(self._channel, code, value)
+        self._held = output
         if self.model.number == 2:
-            self._read_back(everything)
+            if not self._saved:
+                self._send(_of_card(Settings.SAVE, FILE))
+            self._compare(FILE, self._everything(output))
+            self._saved = True
 
-    def _read_back(self, everything: Everything) -> None:
-        """Let it take the program from its card, and tell what that is."""
-        if everything != self._saved:
-            self._send(_of_card(Settings.SAVE))
-        self._send(_of_card(Settings.LOAD))
-        expected = everything.pack_stored()
-        held = self._hear(len(expected), CARD_MS)
-        if held != expected:
-            self._saved = None
+    def _write_parameter(self, channel: int, code: Code, value: int) -> None:
+        size = 4 if code in TIMES else self.model.code_size if code in CODES else 1
+        argument = value.to_bytes(size, "little")
+        head = bytes((START, Op.PARAMETER, code, channel))
+        self._order(head + argument, f"parameter {NAMES[code]}")
+
+    def _order(self, order: bytes, what: str) -> None:
+        """Send an order that is acknowledged."""
+        self._send(order)
+        if self._hear(1, ANSWER_MS) != ACK:
+            self._doubt(f"{what} was not acknowledged")
+
+    def _compare(self, file: bytes, everything: Everything) -> None:
+        """Let the device take a program from its card, and look whether it is this one."""
+        if self._loaded(file) != everything.pack_stored():
             self._doubt("it holds another program than it was sent")
-        self._saved = everything
+
+    def _loaded(self, file: bytes) -> bytes:
+        self._send(_of_card(Settings.LOAD, file))
+        return self._hear(STORED_SIZE, CARD_MS)
 
     def _end_ns(self, train: Train) -> int:
-        return self.now_ns + 1000 * (train.duration_us + MARGIN_US)
+        return self.now_ns + 1000 * (DELAY_US + train.duration_us + MARGIN_US)
 
     def _abort(self) -> None:
         for _ in range(2):
             self._send(bytes((START, Op.ABORT)))
             self._hear(1, APART_US / 1000)
 
-    def _complete(self) -> None:
+    def _complete(self, fill: int) -> None:
         """Complete what the device may be waiting for, and hear what it says to that."""
-        self._send(FILL * FILLED)
-        # Each byte that starts nothing takes a cycle.
-        self._hear(FILLED + 1, 2 * FILLED * CYCLE_US / 1000)
+        self._send(FILL * fill)
+        # A byte that starts nothing takes a cycle.
+        self._hear(FILLS[-1], 5 + 2 * fill * CYCLE_US / 1000)
 
     def _is_answering(self) -> bool:
         heard = self._shake_hands()
         return heard is not None and self._version(heard) == self.firmware
 
-    def _confirm(self, what: str) -> None:
-        """Make sure that all before this has been read, and nothing is waited for."""
-        if not self._is_answering():
+    def _trigger(self, mask: int, what: str) -> None:
+        """Trigger, and make sure that it has been read and nothing is waited for."""
+        self._send(bytes((START, Op.TRIGGER, mask)) + _HANDSHAKE)
+        if self._version(self._hear(5, ANSWER_MS)) != self.firmware:
             self._doubt(f"{what} was not confirmed")
 
     def _shake_hands(self) -> bytes | None:
-        self._send(bytes((START, Op.HANDSHAKE)))
+        self._send(_HANDSHAKE)
         heard = self._hear(5, ANSWER_MS)
         return heard or None
 
@@ -365,7 +428,7 @@ class PulsePal:
         return int.from_bytes(heard[1:], "little")
 
     def _doubt(self, why: str) -> None:
-        self._saved = None
+        self._held = None
         self.doubt = f"{self.name} may do something else than it was told ({why})"
         raise UnknownState(f"{self.doubt}; stop it")
 
@@ -391,7 +454,7 @@ class PulsePal:
         raise AssertionError
 
     def _lose(self, problem: Exception) -> None:
-        self._saved = None
+        self._held = None
         self.doubt = f"{self.name} is gone, and may play its train to the end: {_BY_HAND}"
         raise LinkLost(
             f"{self.name} is gone: {problem}; a train in play ends within "
@@ -399,8 +462,8 @@ class PulsePal:
         ) from problem
 
 
-def _of_card(action: Settings) -> bytes:
-    return bytes((START, Op.SETTINGS, action, len(FILE))) + FILE
+def _of_card(action: Settings, file: bytes) -> bytes:
+    return bytes((START, Op.SETTINGS, action, len(file))) + file
 
 
 def _towards_zero(amplitude_uv: int) -> int:

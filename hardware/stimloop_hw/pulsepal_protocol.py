@@ -295,3 +295,5 @@ class Everything:
 
 PROGRAM_SIZE = {1: 166, 2: 178}
 """Bytes of `Everything.pack` by the model's number."""
+STORED_SIZE = 178
+"""Bytes of `Everything.pack_stored`."""

@@ -103,6 +103,18 @@ def _parser() -> argparse.ArgumentParser:
     sub = add(commands.run, json=True)
     sub.add_argument("prescription", type=Path, metavar="PRESCRIPTION", help="a TOML file")
     _device(sub)
+    sub.add_argument(
+        "--sense",
+        metavar="URL",
+        help="what senses, where --device is a generator (pulsepal+URL), which does not",
+    )
+    sub.add_argument(
+        "--load-ohm",
+        type=_ohm,
+        metavar="OHM",
+        help="resistance that a generator of voltages drives: the prescription's currents go "
+        "through it",
+    )
     sub.add_argument("--seconds", type=_seconds, help="of therapy, threshold capture besides")
     sub.add_argument(
         "--alone",
@@ -263,6 +275,12 @@ def _seconds(text: str) -> float:
 def _count(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is no whole number from 1 to 1000")
+    return int(text)
+
+
+def _ohm(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is no resistance from 1 to 65535 ohm")
     return int(text)
 
 

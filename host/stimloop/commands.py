@@ -64,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
             prescription,
             options.device,
             key=find_key(options.key),
+            sense=options.sense,
+            load_ohm=options.load_ohm,
             seconds=options.seconds,
             alone=options.alone,
             directory=options.out,

@@ -8,7 +8,8 @@ from typing import Any
 
 from serial.tools import list_ports
 
-from stimloop_hw import Link
+from stimloop_hw import Link, LinkError
+from stimloop_hw.drivers import is_generator, open_generator
 from stimloop_hw.groups import PROGRAMS, group_name, outputs_of, place_name
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.messages import BatteryState, GetBattery
@@ -56,6 +57,11 @@ def describe(url: str, key: bytes = DEVELOPMENT_KEY) -> dict[str, Any]:
     LinkError
         If it does not answer, or does not accept the key.
     """
+    if is_generator(url):
+        raise LinkError(
+            f"{url} keeps no account that could be asked for: its firmware only takes orders; "
+            "look at its display, or let stimloop stop end what it plays"
+        )
     with Link.open(url, key=key) as link:
         identity = link.hello(Role.OBSERVER)
         status = link.status()
@@ -107,6 +113,9 @@ def stop_output(url: str) -> str:
     LinkError
         If it cannot be reached, or does not acknowledge.
     """
+    if is_generator(url):
+        with open_generator(url, exclusive=False) as generator:
+            return f"stopped: {generator.capability.name}, every output at 0 V"
     with Link.open(url, exclusive=False) as link:
         stopped = link.stop()
     return f"stopped: {State(stopped.state).name} at {stopped.t_us / 1e6:.3f} s of device time"

@@ -7,11 +7,13 @@ with an operator's requests between them. Both take these steps and no others.
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from stimloop import assembly
+from stimloop.pair import Pair
 from stimloop.programming import program_device
 from stimloop.session import Session
 from stimloop.watch import Watch
@@ -31,19 +33,22 @@ _OFF = frozenset({State.IDLE, State.FAULT})
 
 
 def describe_session(
-    link: Link, url: str, prescription: Prescription, limits: Limits
+    link: Link | Pair, url: str, prescription: Prescription, limits: Limits
 ) -> dict[str, object]:
     """What the record of a session says of it, see `stimloop.recorder.Recorder.create`.
 
     Parameters
     ----------
-    link : Link
+    link : Link or Pair
         After `hello`.
     url : str
     prescription : Prescription
     limits : Limits
         What the device said of itself.
     """
+    clock = asdict(link.clock.estimate)
+    if math.isinf(clock["bound_us"]):
+        clock["bound_us"] = None  # an amplifier that is asked only while it streams
     return {
         "url": url,
         "identity": link.identity,
@@ -55,7 +60,7 @@ def describe_session(
         "rate_hz": rate_hz(prescription, limits),
         "channels": 1,
         # How "utc" may be laid on the device's time; no decision knows it.
-        "clock": asdict(link.clock.estimate),
+        "clock": clock,
     }
 
 
@@ -77,7 +82,7 @@ def _start_stream(link: Link, prescription: Prescription, limits: Limits) -> Non
 
 
 def close_loop(
-    link: Link,
+    link: Link | Pair,
     prescription: Prescription,
     limits: Limits,
     log: Log,
@@ -99,6 +104,11 @@ def close_loop(
     OrderRefused
         If the device refuses it.
     """
+    if isinstance(link, Pair):
+        link.keep_diary(log)
+        group = link.commit(prescription, limits)
+        link.stream(prescription.detector.channel)
+        return Session(link, prescription, limits, group, log, maker=maker)
     group = program_device(link, prescription, limits)
     return lead(link, prescription, limits, group, log, maker=maker, alone=alone)
 
@@ -143,12 +153,12 @@ def lead(
     return Session(link, prescription, limits, group, log, maker=maker)
 
 
-def end(link: Link, log: Log, steps: int, mode: StopMode, request: str) -> None:
+def end(link: Link | Pair, log: Log, steps: int, mode: StopMode, request: str) -> None:
     """Tell the device to stop, then the record; what the device says then is `rest`.
 
     Parameters
     ----------
-    link : Link
+    link : Link or Pair
     log : Log
     steps : int
         Ticks decided before.
@@ -165,14 +175,14 @@ def end(link: Link, log: Log, steps: int, mode: StopMode, request: str) -> None:
     log.event(steps, link.t_us, "operator", text=request)
 
 
-def give_up(link: Link, log: Log, steps: int, problem: BaseException) -> None:
+def give_up(link: Link | Pair, log: Log, steps: int, problem: BaseException) -> None:
     """Tell a device that may be gone already to stop, and the record why.
 
     What a device that is gone does is the lease's affair.
 
     Parameters
     ----------
-    link : Link
+    link : Link or Pair
     log : Log
     steps : int
         Ticks decided before.
@@ -184,12 +194,12 @@ def give_up(link: Link, log: Log, steps: int, problem: BaseException) -> None:
     log.event(steps, link.t_us, "note", text=str(problem))
 
 
-def record_rest(link: Link, log: Log, steps: int) -> None:
+def record_rest(link: Link | Pair, log: Log, steps: int) -> None:
     """Keep the device's last words, up to the status that says its output is off.
 
     Parameters
     ----------
-    link : Link
+    link : Link or Pair
         After `stop`.
     log : Log
     steps : int
@@ -199,7 +209,7 @@ def record_rest(link: Link, log: Log, steps: int) -> None:
         pass
 
 
-def rest(link: Link, log: Log, steps: int) -> bool:
+def rest(link: Link | Pair, log: Log, steps: int) -> bool:
     """Keep the device's next words; whether they say that its output is off.
 
     Parameters

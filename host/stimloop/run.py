@@ -11,13 +11,17 @@ from stimloop.errors import CaptureError, PrescriptionError, Violation
 from stimloop.governor import FALLBACK
 from stimloop.interrupt import Interrupt
 from stimloop.leading import close_loop, describe_session, end, give_up, record_rest
+from stimloop.pair import Pair
+from stimloop.pair_setup import open_pair
 from stimloop.recorder import Recorder
 from stimloop_hw import Link
+from stimloop_hw.drivers import GENERATORS, is_generator
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.vocabulary import Build, StopMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from stimloop.prescription import Prescription
     from stimloop.session import Session
@@ -54,6 +58,8 @@ def run_session(
     url: str,
     *,
     key: bytes = DEVELOPMENT_KEY,
+    sense: str | None = None,
+    load_ohm: int | None = None,
     seconds: float | None = None,
     alone: bool = False,
     directory: Path | str | None = None,
@@ -70,6 +76,10 @@ def run_session(
     key : bytes
         The device's pre-shared key, 32 bytes (see `stimloop_hw.keys`). The default is public
         and opens simulators only.
+    sense : str, optional
+        ``[DRIVER+]URL`` of what senses, where `url` is that of a generator, which does not.
+    load_ohm : int, optional
+        Resistance that a generator of voltages drives, Ω, > 0: currents go through it.
     seconds : float, optional
         Length of the therapy, threshold capture not counted, > 0. If not given: until a
         recording ends, `SIMULATED_S` on a simulated patient, without end on hardware.
@@ -100,6 +110,8 @@ def run_session(
         If the device refuses it.
     CaptureError, TherapyEnded, RecordError
         As they say.
+    ValueError
+        If `sense` and `load_ohm` do not fit the device.
 
     Notes
     -----
@@ -112,12 +124,15 @@ def run_session(
     if alone and prescription.controller.where == "host":
         raise PrescriptionError((_NOBODY,))
     directory = fresh_directory() if directory is None else Path(directory)
-    with Link.open(url, key=key) as link:
+    with _opened(url, sense, load_ohm, key) as link:
         identity = link.hello()
         prescription.check_device(identity)
         limits = link.limits()
         prescription.check(limits)
         description = describe_session(link, url, prescription, limits)
+        if isinstance(link, Pair):
+            link.check(prescription, limits)
+            description |= {"sense": sense, "load_ohm": load_ohm or 0}
         build = Build(identity.build)
         if seconds is None and Build.SIMULATED in build and Build.RECORDING not in build:
             seconds = SIMULATED_S
@@ -137,6 +152,20 @@ def run_session(
                 give_up(link, recorder, session.steps, problem)
                 raise
     return directory
+
+
+def _opened(
+    url: str, sense: str | None, load_ohm: int | None, key: bytes
+) -> AbstractContextManager[Link | Pair]:
+    """The device; or a generator, and beside it what senses."""
+    if is_generator(url):
+        return open_pair(url, sense, load_ohm, key)
+    if sense is not None or load_ohm is not None:
+        raise ValueError(
+            f"sense and load_ohm were given with {url}, which senses and regulates current by "
+            f"itself; leave them out, or name a generator ({', '.join(GENERATORS)}+URL)"
+        )
+    return Link.open(url, key=key)
 
 
 def _drive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from benchmarks.pulsepal_impaired import Campaign, WithoutRules, WithRules
 
 from stimloop_hw.errors import LinkLost, TrainRefused, UnknownState, WrongPeer
 from stimloop_hw.generator import Train
@@ -85,16 +86,25 @@ def test_all_channels_are_triggered_and_three_of_them_are_silent() -> None:
     assert rig.device.outputs.codes == [MODELS[2].zero] * 4
 
 
-def test_every_train_is_preceded_by_two_aborts_and_a_whole_program(rig: Rig) -> None:
-    for _ in range(2):
-        rig.driver.play(TRAIN)
+def test_the_whole_program_is_written_once_with_0_v_and_trains_parameter_by_parameter(
+    rig: Rig,
+) -> None:
+    for amplitude in (-2_000, -2_000, -3_000):
+        rig.executed.clear()
+        rig.driver.play(replace(TRAIN, amplitude=amplitude))
         rig.driver.listen(100_000)
-    numbers = rig.numbers()
-    assert numbers[:3] == [Op.ABORT, Op.ABORT, Op.PROGRAM]
-    again = numbers[numbers.index(Op.HANDSHAKE) + 1 :]
-    fresh = Op.PROGRAM if rig.device.outputs.model.number == 1 else Op.SETTINGS
-    assert again == [Op.ABORT, Op.ABORT, fresh, Op.TRIGGER, Op.HANDSHAKE]
-    assert not {Op.PARAMETER, Op.LOOP, Op.VOLTAGE, Op.CUSTOM_1, Op.CUSTOM_2} & set(numbers)
+        numbers = rig.numbers()
+        assert numbers[:2] == [Op.ABORT, Op.ABORT]
+        assert numbers[-2:] == [Op.TRIGGER, Op.HANDSHAKE]
+        written = {command[1] for command in rig.executed if command[0] == Op.PARAMETER}
+        if rig.device.outputs.model.number == 1:
+            assert len(written) >= 9  # all that differs from its defaults
+            assert not {Op.PARAMETER} ^ set(numbers[2:-2])
+        else:
+            assert set(numbers[2:-2]) <= {Op.PARAMETER, Op.SETTINGS}
+            assert numbers[-3] == Op.SETTINGS  # read back
+    if rig.device.outputs.model.number == 2:
+        assert written == {2, 3}
 
 
 def test_while_a_train_may_play_nothing_is_programmed(rig: Rig) -> None:
@@ -104,7 +114,7 @@ def test_while_a_train_may_play_nothing_is_programmed(rig: Rig) -> None:
         rig.driver.play(TRAIN)
     rig.port.wait(1_000)
     assert len(rig.executed) == written
-    rig.driver.listen(TRAIN.duration_us)
+    rig.driver.listen(TRAIN.duration_us + 6_000)
     rig.driver.play(TRAIN)
 
 
@@ -113,6 +123,23 @@ def test_what_the_device_cannot_represent_is_refused_and_nothing_is_sent(rig: Ri
         rig.driver.play(replace(TRAIN, width_us=60))
     rig.port.wait(1_000)
     assert not rig.executed
+
+
+def test_nothing_is_read_while_a_train_plays(rig: Rig) -> None:
+    write = rig.port.write
+
+    def apart(data: bytes, /) -> int:
+        for byte in data:  # a millisecond each
+            write(bytes((byte,)))
+            rig.port.wait(1_000)
+        return len(data)
+
+    rig.port.write = apart  # type: ignore[method-assign]
+    rig.driver.play(TRAIN)
+    rig.port.wait(100_000)
+    times_us = [t_us for t_us, _ in rig.voltages_mv()]
+    assert times_us[:4] == [0, 100, 150, 250]
+    assert len(times_us) == 4 * TRAIN.pulses
 
 
 def test_a_stop_ends_a_train_in_the_midst(rig: Rig) -> None:
@@ -156,7 +183,7 @@ def lose(rig: Rig, op: int, position: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("op", "position"), [(Op.PROGRAM, 1), (Op.PROGRAM, 90), (Op.TRIGGER, 2)]
+    ("op", "position"), [(Op.PARAMETER, 1), (Op.PARAMETER, 4), (Op.TRIGGER, 2), (Op.TRIGGER, 3)]
 )
 def test_a_lost_byte_is_told_and_a_stop_brings_the_device_back(
     rig: Rig, op: int, position: int
@@ -180,8 +207,8 @@ def test_model_2_is_compared_before_it_is_triggered() -> None:
     write = rig.port.write
 
     def flipping(data: bytes, /) -> int:
-        if data[1] == Op.PROGRAM:
-            data = data[:130] + bytes((data[130] ^ 128,)) + data[131:]
+        if data[1:3] == bytes((Op.PARAMETER, 2)):
+            data = data[:-1] + bytes((data[-1] ^ 128,))
         return write(data)
 
     rig.port.write = flipping  # type: ignore[method-assign]
@@ -254,3 +281,23 @@ def test_something_else_on_the_port_is_refused(says: bytes, sentence: str) -> No
 def test_a_channel_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match="choose one of them"):
         PulsePal(Silent(b""), "x", channel=5)
+
+
+@pytest.mark.parametrize("model", [1, 2])
+def test_on_a_bad_line_the_driver_says_whenever_it_does_not_know(model: int) -> None:
+    campaign = Campaign(WithRules, model)
+    campaign.run(6_000, seed=5)
+    counts = campaign.counts
+    assert counts["trains: right"] > 200
+    assert counts["doubts told"] > 10
+    if model == 2:
+        assert not counts["unknown states unsaid"]
+        assert counts["trains: another"] <= 3  # each device is reset once
+
+
+def test_without_rules_the_same_line_leaves_states_that_nobody_knows() -> None:
+    campaign = Campaign(WithoutRules, 2)
+    campaign.run(6_000, seed=5)
+    assert campaign.counts["unknown states unsaid"]
+    assert campaign.counts["trains: another"] > 5
+    assert campaign.counts["wrong commands executed"]

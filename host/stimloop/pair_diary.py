@@ -1,0 +1,90 @@
+"""What a pair notes in the record beside the session: trains, doubts, edges.
+
+A train's time is that of its first pulse on the amplifier's clock, which is the session's
+device time, with a bound: half of the exchange that started it, what is not known of the clock,
+and what the samples themselves contradict.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stimloop.seams import Log
+    from stimloop_hw.amplifier import Amplifier
+    from stimloop_hw.generator import Played, PulseGenerator
+
+FAR_US = 1_000_000
+"""Clocks that are further apart are none of the same time."""
+UNKNOWN_US = -1
+"""The bound of a time that nobody knows."""
+
+
+class Diary:
+    """Notes for a record.
+
+    Parameters
+    ----------
+    amplifier : Amplifier
+    generator : PulseGenerator
+    one_clock : bool
+        Whether both ports go by the same clock, so that their times can be compared.
+
+    Attributes
+    ----------
+    log : Log or None
+        Where the notes go, once there is one.
+    steps : int
+        Blocks taken so far.
+    """
+
+    def __init__(
+        self, amplifier: Amplifier, generator: PulseGenerator, *, one_clock: bool
+    ) -> None:
+        self.log: Log | None = None
+        self.steps = 0
+        self._amplifier = amplifier
+        self._generator = generator
+        self._one_clock = one_clock
+
+    def note_train(self, played: Played) -> None:
+        """A train was started: `code` is its pulses, `detail` the bound of its time, µs."""
+        begun_us, bound_us = self._aligned(played)
+        within = "± unknown" if bound_us < 0 else f"± {bound_us / 1000:.3g} ms"
+        train, unit = played.train, self._generator.capability.unit
+        self._note(
+            begun_us,
+            train.pulses,
+            bound_us,
+            f"train of {train.pulses} pulses of {train.amplitude} {unit} from "
+            f"{begun_us / 1e6:.6f} s {within}",
+        )
+
+    def note_doubt(self, problem: Exception) -> None:
+        """Nobody knows what the generator does."""
+        self._note(self._amplifier.t_us, 0, 0, f"doubt: {problem}")
+
+    def note_edges(self) -> None:
+        """Digital inputs have changed: `code` is their number, `detail` their level."""
+        edges = self._amplifier.edges
+        while edges:
+            edge = edges.popleft()
+            level = "high" if edge.high else "low"
+            self._note(edge.t_us, edge.line, edge.high, f"digital input {edge.line} {level}")
+
+    def _note(self, t_us: int, code: int, detail: int, text: str) -> None:
+        if self.log is not None:
+            self.log.event(self.steps, t_us, "note", code=code, detail=detail, text=text)
+
+    def _aligned(self, played: Played) -> tuple[int, int]:
+        """Device time of a train's first pulse, and its bound, µs."""
+        middle_us = (played.first_ns + played.last_ns) / 2000
+        half_us = (played.last_ns - played.first_ns) / 2000
+        known, now_us = self._amplifier.clock.estimate, self._amplifier.t_us
+        # A sample of this time had been taken: a clock that says otherwise is off by so much.
+        early_us = now_us - (self._generator.now_ns / 1000 + known.offset_us)
+        bound_us = half_us + known.bound_us + max(0.0, early_us)
+        if not self._one_clock or abs(early_us) > FAR_US or math.isinf(bound_us):
+            return now_us, UNKNOWN_US
+        return round(middle_us + known.offset_us), math.ceil(bound_us)
