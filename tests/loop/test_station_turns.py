@@ -14,6 +14,7 @@ from serial import SerialException
 
 import stimloop
 from stimloop.errors import RecordError
+from stimloop.recorder import Recorder
 from stimloop.station import Phase, Snapshot, Station, StationError, directory
 from stimloop.station.audit import rows
 from stimloop.station.requests import (
@@ -208,12 +209,17 @@ def test_a_stop_at_any_moment_of_a_start_ends_with_the_output_off_and_an_acknowl
         ports._port = port
         assert isinstance(room.stop_reply(), Done), read
         for _ in range(100):
+            if room.desk.phase in (Phase.WATCHING, Phase.SENSING):
+                break
             room.turn()
-        assert room.desk.phase in (Phase.WATCHING, Phase.SENSING), read
+        else:
+            raise AssertionError(f"the session did not end: {read}")
         assert room.state in OFF, read
         assert room.firmware.therapy.pulses.amplitude_ua == 0
+        assert "plug it in" not in room.shown.said, read  # no stream was taken for begun
         pulses = room.firmware.therapy.pulses.pulses
         room.turn(10)
+        assert len(room.desk.held().link.blocks.waiting) < 10
         assert room.firmware.therapy.pulses.pulses == pulses
         room.client.poll()
 
@@ -263,6 +269,38 @@ def test_a_stop_without_a_device_says_where_to_stop_it(room: Room) -> None:
     reply = room.stop_reply()
     assert isinstance(reply, Refused)
     assert "at the device" in reply.sentence
+
+
+def test_a_stop_for_a_device_that_is_lost_is_tried_at_its_port(
+    room: Room, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(room, text)
+    ports: Any = room.desk.held()._port
+    monkeypatch.setattr(ports, "_port", Cable(Bench.of_url("sim://dbs")))  # knows no session
+    room.until(Phase.LOST)
+    tried: list[str] = []
+
+    def stop_there(url: str) -> str:
+        tried.append(url)
+        return "stopped"
+
+    monkeypatch.setattr("stimloop.station.desk.stop_output", stop_there)
+    room.call_stop()
+    room.turn()
+    assert room.stop_reply() == Done("stopped")
+    assert tried == ["sim://dbs"]
+
+
+def test_stops_without_end_are_one_stop_after_another_and_each_is_answered(
+    room: Room, text: str
+) -> None:
+    begin(room, text)
+    room.turn(10)
+    for mode in (StopMode.RAMP, StopMode.GROUND, StopMode.RAMP):
+        room.call_stop(mode)
+    room.turn()
+    assert room.state is State.IDLE
+    assert [isinstance(room.stop_reply(), Done) for _ in range(3)] == [True] * 3
 
 
 # Callers --------------------------------------------------------------------------------------
@@ -683,3 +721,28 @@ def test_another_device_behind_the_same_port_is_not_taken_for_the_one_that_is_go
     room.until(Phase.LOST)
     room.until(Phase.EMPTY)
     assert "connect to it if it is meant" in room.shown.said
+
+
+def test_a_start_or_a_change_that_cannot_be_recorded_is_refused_and_does_not_happen(
+    room: Room, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RecordError("the disk is full")
+
+    begin(room, text)
+    room.turn(20)
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "event", full)
+        assert room.refused(Continuous(2_000)) == "the disk is full"
+        assert room.shown.target_ua == 1_000
+    room.call_stop()
+    room.until(Phase.SENSING)
+    room.done(Stage(text), Commit(), Arm())
+    pulses = room.firmware.therapy.pulses.pulses
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "event", full)
+        assert room.refused(Start(adaptive=False, amplitude_ua=2_000)) == "the disk is full"
+    room.until(Phase.SENSING)
+    room.turn(10)
+    assert room.state is State.IDLE
+    assert room.firmware.therapy.pulses.pulses == pulses

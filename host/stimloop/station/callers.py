@@ -29,12 +29,12 @@ from stimloop.station.requests import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 _READ = 1 << 16
 _MOST = 16
-"""Callers at a time; a seventeenth is turned away."""
+"""Callers at a time, and STOPs; a seventeenth caller is turned away."""
 _QUEUE = 1000
 """Requests of one caller that wait, at most."""
 UNREAD = -1
@@ -172,18 +172,20 @@ class Callers:
         if not any(caller.lines for caller in self._callers.values()):
             self._any.poll(1000 * seconds)
 
-    def stops(self) -> Iterator[StopAsked]:
+    def stops(self) -> list[StopAsked]:
         """Every STOP that waits; what cannot be read as one is one all the same."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                data, extra, _, sender = self._stop.recvmsg(256, _EXTRA)
-                told = [d for _, kind, d in extra if kind == socket.SCM_CREDENTIALS]
-                who = _named(told[0]) if told else "somebody"
-                try:
-                    stop = STOP.validate_json(data)
-                except ValidationError:
-                    stop = Stop()
-                yield StopAsked(stop, who, sender or "")
+        found: list[StopAsked] = []
+        # So many at most: who sends them without end must not keep the first from the device.
+        while self.stop_waits and len(found) < _MOST:
+            data, extra, _, sender = self._stop.recvmsg(256, _EXTRA)
+            told = [d for _, kind, d in extra if kind == socket.SCM_CREDENTIALS]
+            who = _named(told[0]) if told else "somebody"
+            try:
+                stop = STOP.validate_json(data)
+            except ValidationError:
+                stop = Stop()
+            found.append(StopAsked(stop, who, sender or ""))
+        return found
 
     def answer_stop(self, asked: StopAsked, reply: Reply) -> None:
         """Reply to a STOP, to whoever still listens."""

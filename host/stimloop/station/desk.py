@@ -139,16 +139,19 @@ class Desk:
                 case Phase.ENDING:
                     self._hear_rest()
         except LinkLost as problem:
-            self.lose(problem)
+            if self.phase is not Phase.LOST:
+                self.lose(problem)
 
     def _watch(self) -> None:
         link = self.held().link
         if self.phase is Phase.WATCHING:
             self.showing.status(0, link.status())
+            link.blocks.waiting.clear()  # of a stream that nobody has asked for
         else:
             block = link.sensed()
             if block is None:
-                self._pause("the device's sensing has ended; a recording has no more samples")
+                self.end_stream()
+                self.say("the device's sensing has ended; a recording has no more samples")
             else:
                 self.showing.sensed(block)
         heed(link, self.showing, 0)
@@ -174,10 +177,10 @@ class Desk:
         if leading.rest(self.held().link, self.showing, self.steps):
             self._close_record()
 
-    def _pause(self, why: str) -> None:
+    def end_stream(self) -> None:
+        """Nothing streams any more."""
         self.streams, self.rate_hz = [], 0
         self.phase = Phase.WATCHING
-        self.say(why)
 
     # Connecting ----------------------------------------------------------------------------
 
@@ -265,19 +268,18 @@ class Desk:
         self.record = str(recorder.directory)
         showing.recorder = recorder
         try:
-            self.streams = [device.channel_of(plan)]
-            self.begin_stream(leading.rate_hz(asked, limits))
             maker = steering.control
             self.session = leading.lead(link, asked, limits, plan.group, showing, maker=maker)
+            self.begin_stream([device.channel_of(plan)], leading.rate_hz(asked, limits))
         except BaseException:
             self._close_record()
             raise
         self.steering, self._fallback = steering, Bound.NONE
         self.phase = Phase.THERAPY
-        if not steering.adaptive:
-            detail = steering.amplitude_ua
-            showing.event(0, link.t_us, "operator", detail=detail, text=LEAD)
         try:
+            if not steering.adaptive:
+                detail = steering.amplitude_ua
+                showing.event(0, link.t_us, "operator", detail=detail, text=LEAD)
             self.session.step()
         except Abandoned:
             raise
@@ -322,11 +324,11 @@ class Desk:
         state = State(stopped.state).name
         return f"stopped: {state} at {stopped.t_us / 1e6:.3f} s of device time"
 
-    def begin_stream(self, rate_hz: int) -> None:
-        """Another stream begins, of `streams`."""
-        self.rate_hz = rate_hz
-        evoked = any(self.held().is_evoked(channel) for channel in self.streams)
-        self.showing.begin_stream(rate_hz, [] if evoked else self.streams)
+    def begin_stream(self, channels: list[int], rate_hz: int) -> None:
+        """The device has begun another stream."""
+        self.streams, self.rate_hz = channels, rate_hz
+        evoked = any(self.held().is_evoked(channel) for channel in channels)
+        self.showing.begin_stream(rate_hz, [] if evoked else channels)
 
     def give_up(self, problem: BaseException) -> None:
         """A session cannot go on: stop the device, say and record why."""

@@ -196,10 +196,10 @@ def _steer(desk: Desk, request: Adapt | Continuous | Change) -> Done:
                 )
             adaptive, amplitude_ua = False, steering.amplitude_ua + request.by_ua
     _check_amplitude(desk, plan, amplitude_ua)
-    steering.adaptive, steering.amplitude_ua = adaptive, amplitude_ua
     text = CLOSE if adaptive else LEAD
     t_us = desk.held().link.t_us
     desk.showing.event(session.steps, t_us, "operator", detail=amplitude_ua, text=text)
+    steering.adaptive, steering.amplitude_ua = adaptive, amplitude_ua
     return Done()
 
 
@@ -241,10 +241,11 @@ def _serve(desk: Desk, request: Request) -> Reply:
             _require_idle(desk, "choose what streams")
             device = desk.held()
             rate_hz = device.stream(request.channels)
-            desk.streams, desk.rate_hz = request.channels, rate_hz
-            desk.phase = Phase.SENSING if request.channels else Phase.WATCHING
             if request.channels:
-                desk.begin_stream(rate_hz)
+                desk.begin_stream(request.channels, rate_hz)
+                desk.phase = Phase.SENSING
+            else:
+                desk.end_stream()
             return Done()
         case Survey():
             _require_idle(desk, "measure the lead")

@@ -274,7 +274,9 @@ def _rows(told: list[Any]) -> list[Any]:
 def _made(path: Path, size: int) -> mmap.mmap:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
-        os.ftruncate(descriptor, size)
+        os.posix_fallocate(
+            descriptor, 0, size
+        )  # full memory is told now, and by no signal later
         return mmap.mmap(descriptor, size)
     finally:
         os.close(descriptor)

@@ -103,7 +103,7 @@ class Server:
             self._turn()
 
     def _turn(self) -> None:
-        asked = list(self._callers.stops())
+        asked = self._callers.stops()
         if asked:
             self._stop(asked)
         heard = self._callers.next()
