@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 from serial import PortNotOpenError, SerialBase, SerialException
 
+from stimloop_sim.bench import Bench
 from stimloop_sim.cable import Cable
 from stimloop_sim.instruments import device_of_url
 from stimloop_sim.oscilloscope import Oscilloscope
+from stimloop_sim.probe import Probe
+from stimloop_sim.pulsepal_stand import BathPulsePal
+from stimloop_sim.stimjim import StimJim
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from stimloop_sim.bench import Bench
+    from stimloop_sim.stand import Stand
 
 
 class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave methods abstract
@@ -23,12 +27,12 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
     ----------
     bench : Bench
         The device behind the port, for tests; a `Stand` if it is an instrument.
-    oscilloscope : Oscilloscope or None
-        At its electrodes: the witness that a simulated implant brings with it.
+    oscilloscope : Oscilloscope or Probe or None
+        At its electrodes: the witness that a simulated device brings with it.
     """
 
     bench: Bench
-    oscilloscope: Oscilloscope | None
+    oscilloscope: Oscilloscope | Probe | None
 
     def open(self) -> None:
         """Power the implant on.
@@ -43,8 +47,7 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
         if self.is_open:
             raise SerialException("the port is open already")
         self.bench = device_of_url(self.port)  # type: ignore[assignment]  # or a Stand
-        implant = getattr(self.bench, "implant", None)
-        self.oscilloscope = None if implant is None else Oscilloscope(implant)
+        self.oscilloscope = _at_the_electrodes(self.bench)
         self._cable = Cable(self.bench)
         self.is_open = True
 
@@ -88,3 +91,12 @@ class Serial(SerialBase):  # type: ignore[misc,unused-ignore]  # the stubs leave
 
     def _reconfigure_port(self, force_update: bool = False) -> None:
         """A simulated implant has no baud rate."""
+
+
+def _at_the_electrodes(device: Bench | Stand) -> Oscilloscope | Probe | None:
+    if isinstance(device, Bench):
+        return Oscilloscope(device.implant)
+    instrument = device.instrument
+    if isinstance(instrument, BathPulsePal | StimJim):
+        return Probe(instrument, device.bath)
+    return None

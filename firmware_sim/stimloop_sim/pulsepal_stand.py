@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stimloop_hw.pulsepal_protocol import CHANNELS
+from stimloop_hw.trace import Phase, TracedPulse
 from stimloop_sim.bath import Effect
 from stimloop_sim.pulsepal import PulsePal
 from stimloop_sim.pulsepal_outputs import HAZARDS
@@ -15,7 +16,7 @@ from stimloop_sim.stand import Stand, hazards_of, stand_of_url
 from stimloop_sim.voltage import VoltagePath
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from stimloop_sim.bath import Bath
     from stimloop_sim.tissue import Tissue
@@ -68,6 +69,33 @@ class BathPulsePal(PulsePal):
                 amplitudes[k] = latest.amplitude_ua
                 width_us = latest.width_us
         return Effect(amplitudes, width_us, period_us if width_us else 0, busy)
+
+    def traced(self) -> Iterator[TracedPulse]:
+        """The newest pulses, as a witness at the electrodes saw them; see `Probe`.
+
+        The second phase is told with the width of the first: what counts is its charge.
+        """
+        seen = [
+            TracedPulse(
+                pulse.t_us,
+                tuple(
+                    Phase(
+                        channel,
+                        start_us,
+                        pulse.width_us,
+                        round(1000 * charge_pc / pulse.width_us),
+                    )
+                    for start_us, charge_pc in (
+                        (0, pulse.first_pc),
+                        (pulse.width_us, pulse.second_pc),
+                    )
+                ),
+            )
+            for channel, path in enumerate(self.paths)
+            for pulse in path.recent
+            if pulse.width_us
+        ]
+        yield from sorted(seen, key=lambda pulse: pulse.t_us)
 
     def _drive(self, end_us: int) -> None:
         """Let the voltages drive their currents."""

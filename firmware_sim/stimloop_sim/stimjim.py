@@ -24,6 +24,7 @@ from stimloop_hw.stimjim_protocol import (
     Mode,
     PulseTrain,
 )
+from stimloop_hw.trace import Phase, TracedPulse
 from stimloop_sim.bath import Effect
 from stimloop_sim.scenario import NEVER_US
 from stimloop_sim.sim_url import Host, whole_number
@@ -32,7 +33,7 @@ from stimloop_sim.stimjim_output import Output
 from stimloop_sim.stimjim_text import dump, train_of, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from stimloop_sim.bath import Bath
     from stimloop_sim.tissue import Tissue
@@ -231,6 +232,18 @@ class StimJim:
         if active:
             latest = self.output.recent[-1]
             self._latest = (now_us, latest.amplitude_ua, latest.width_us, train.period_us)
+
+    def traced(self) -> Iterator[TracedPulse]:
+        """The newest pulses, as a witness at the electrodes saw them; see `Probe`."""
+        for pulse in self.output.recent:
+            phases = []
+            begun_us = 0
+            for current_ua, duration_us in pulse.stages:
+                if current_ua:
+                    current_na = round(1000 * current_ua)
+                    phases.append(Phase(pulse.channel, begun_us, duration_us, current_na))
+                begun_us += duration_us
+            yield TracedPulse(pulse.t_us, tuple(phases))
 
     def _complete(self, timer: Timer) -> None:
         lines = [f"Train complete. Delivered {timer.pulses} pulses.", told.BY_STAGE]

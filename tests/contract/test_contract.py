@@ -17,4 +17,4 @@ if TYPE_CHECKING:
 def test_the_device_keeps_its_obligation(session: RigSession, obligation: Obligation) -> None:
     if lacking := session.lacks(obligation):
         pytest.skip(f"cannot: {lacking}")
-    obligation.check(session)
+    session.ask(obligation)

@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stimloop.rig import suites
+from stimloop.rig.generator_session import DRIVERS, open_generator
 from stimloop.rig.obligation import OBLIGATIONS, Broken, Suite
 from stimloop.rig.session import open_session
 from stimloop_hw import StimloopError
-from stimloop_hw.errors import LinkError, LinkLost
-from stimloop_hw.vocabulary import ResetCause
+from stimloop_hw.errors import LinkError
+from stimloop_hw.ports import driver_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
+    from stimloop.rig.generator_session import GeneratorSession
     from stimloop.rig.obligation import Obligation
     from stimloop.rig.session import RigSession
-    from stimloop_hw.messages import Identity, Limits
 
 assert suites.__all__, "importing the suites declares the obligations"
 
@@ -69,15 +71,14 @@ class Conducted:
     Attributes
     ----------
     url : str
-    identity : Identity
-        The device, as it introduced itself first.
-    limits : Limits
+    device, limits : dict
+        As the device introduced itself, for people.
     outcomes : tuple of Outcome
     """
 
     url: str
-    identity: Identity
-    limits: Limits
+    device: dict[str, Any]
+    limits: dict[str, Any]
     outcomes: tuple[Outcome, ...]
 
     @property
@@ -124,6 +125,15 @@ def catalogue() -> str:
     return "\n".join(rows) + "\n"
 
 
+def open_device(
+    url: str, *, key: bytes, witness: str | None = None, raw: list[str] | None = None
+) -> AbstractContextManager[RigSession] | AbstractContextManager[GeneratorSession]:
+    """A session with whatever is behind a URL; see `open_session` and `open_generator`."""
+    if driver_of(url)[0] in DRIVERS:
+        return open_generator(url, witness=witness)
+    return open_session(url, key=key, witness=witness, raw=raw)
+
+
 def conduct(
     url: str,
     obligations: Iterable[Obligation],
@@ -150,15 +160,15 @@ def conduct(
     LinkError
         If the device cannot be met at all.
     """
-    with open_session(url, key=key, witness=witness) as session:
-        identity, limits = session.link.identity, session.limits
+    with open_device(url, key=key, witness=witness) as session:
+        device, limits = session.describe()
+        boot = session.boot
     outcomes = []
-    boot = identity.boot
     for obligation in obligations:
         outcome, boot = _ask(url, obligation, key, witness, boot)
         outcomes.append(outcome)
         on_outcome(outcome)
-    return Conducted(url, identity, limits, tuple(outcomes))
+    return Conducted(url, device, limits, tuple(outcomes))
 
 
 def _ask(
@@ -168,16 +178,14 @@ def _ask(
     verdict, said = Verdict.KEPT, ""
     raw: list[str] = []
     try:
-        with open_session(url, key=key, witness=witness, raw=raw) as session:
-            identity = session.link.identity
-            if identity.boot != boot:
-                cause, boot = ResetCause(identity.reset_cause).name, identity.boot
-                verdict = Verdict.UNDECIDED
-                said = f"the device has started again ({cause}) since the obligation before"
+        with open_device(url, key=key, witness=witness, raw=raw) as session:
+            if session.boot != boot:
+                verdict, boot = Verdict.UNDECIDED, session.boot
+                said = f"the device has started again ({session.cause}) since the one before"
             elif lacking := session.lacks(obligation):
                 verdict, said = Verdict.CANNOT, lacking
             else:
-                _check(obligation, session)
+                session.ask(obligation)
     except Broken as broken:
         verdict, said = Verdict.BROKEN, str(broken)
     except LinkError as lost:
@@ -185,15 +193,3 @@ def _ask(
     except StimloopError as no:
         verdict, said = Verdict.BROKEN, str(no)
     return Outcome(obligation, verdict, said, perf_counter() - begun_s, tuple(raw)), boot
-
-
-def _check(obligation: Obligation, session: RigSession) -> None:
-    """Check it; a device that gives no answer, and still tells its Status, breaks it."""
-    try:
-        obligation.check(session)
-    except LinkLost as lost:
-        try:
-            session.link.status()
-        except LinkLost:
-            raise lost from None
-        raise Broken(f"it is there, and gives no answer: {lost}") from lost

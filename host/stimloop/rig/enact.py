@@ -14,11 +14,13 @@ from urllib.parse import quote
 from stimloop.rig.actions import ACTIONS, Actor
 from stimloop.rig.conduct import Verdict
 from stimloop.rig.expectation import judge
+from stimloop.rig.generator_session import DRIVERS
 from stimloop.rig.obligation import Broken
 from stimloop.rig.session import open_session
 from stimloop.rig.timeline import Timeline, Told
 from stimloop_hw import StimloopError
 from stimloop_hw.errors import LinkError, LinkLost, OrderRefused
+from stimloop_hw.ports import driver_of
 from stimloop_hw.trace import pulse_line
 from stimloop_hw.vocabulary import Bound, EventCode, Refusal
 
@@ -105,6 +107,8 @@ def enact(
     verdict, said = Verdict.KEPT, []
     if scenario.fault and not device.startswith(SIMULATED):
         verdict, said = Verdict.CANNOT, ["no faults on schedule: they need a simulated device"]
+    elif driver_of(device)[0] in DRIVERS:
+        verdict, said = Verdict.CANNOT, ["made for devices that speak SL1"]
     elif url and not scenario.device.startswith(ANY_DEVICE):
         verdict, said = Verdict.CANNOT, [f"made for {scenario.device} alone"]
     else:

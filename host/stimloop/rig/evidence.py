@@ -31,7 +31,6 @@ from stimloop.rig.conduct import Verdict
 from stimloop.rig.hazards import HAZARDS
 from stimloop.rig.junit import junit
 from stimloop_hw.messages import TABLE_CRC
-from stimloop_hw.vocabulary import Build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,26 +156,12 @@ def _evidence(
     measured: Measured | None,
     rows: Sequence[Row],
 ) -> dict[str, Any]:
-    identity = conducted.identity
     verdicts = [row.verdict for row in rows]
     return {
         "schema": SCHEMA,
         "utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": {
-            "url": conducted.url,
-            "model": identity.model.rstrip(b"\0").decode("ascii", "replace"),
-            "firmware": identity.firmware,
-            "device_id": identity.serial,
-            "boot": identity.boot,
-            "authentication": Build(identity.build).authentication,
-            "simulated": bool(identity.build & Build.SIMULATED),
-            "table_crc": f"{identity.table_crc:08X}",
-            "limits_crc": f"{identity.limits_crc:08X}",
-        },
-        "limits": {
-            name: value.hex() if isinstance(value, bytes) else value
-            for name, value in asdict(conducted.limits).items()
-        },
+        "device": {"url": conducted.url, **conducted.device},
+        "limits": conducted.limits,
         "scenario_devices": sorted({p.url for p in played}),
         "host": {
             "table_crc": f"{TABLE_CRC:08X}",

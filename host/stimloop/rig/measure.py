@@ -8,7 +8,9 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from stimloop.rig.comparison import Compared, compare
+from stimloop.rig.generator_session import DRIVERS
 from stimloop.rig.session import open_session
+from stimloop_hw.ports import driver_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,13 +104,20 @@ class Measured:
 
 
 def measure(url: str, *, key: bytes, witness: str | None = None) -> Measured | None:
-    """Deliver the gentle program for a second; None where nobody sees the pulses.
+    """Deliver the gentle program of an SL1 device for a second.
+
+    Returns
+    -------
+    Measured or None
+        None where nobody sees the pulses, and of other devices.
 
     Raises
     ------
     LinkError, Broken
         If the device is lost, or does not deliver.
     """
+    if driver_of(url)[0] in DRIVERS:
+        return None
     with open_session(url, key=key, witness=witness) as session:
         if session.witness is None:
             return None

@@ -8,7 +8,7 @@ SAFETY.md it stands against and what a device needs to be asked at all.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum, unique
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,12 @@ from stimloop_hw.errors import OrderRefused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from stimloop.rig.generator_session import GeneratorSession
     from stimloop.rig.session import RigSession
     from stimloop_hw.vocabulary import Refusal
 
     Check = Callable[[RigSession], None]
+    GeneratorCheck = Callable[[GeneratorSession], None]
 
 
 @unique
@@ -56,6 +58,8 @@ class Need(StrEnum):
     IMPEDANCE = "impedance measurement"
     LOOP = "loop of its own"
     WITNESS = "witness"
+    CURRENT = "current source"
+    COARSE = "step of times above 1 µs"
 
 
 class Broken(AssertionError):
@@ -76,7 +80,10 @@ class Obligation:
         Rows of SAFETY.md, such as ``"H3"``.
     needs : frozenset of Need
     check : callable (RigSession) -> None
-        Raises `Broken` if the device does not keep it.
+        Raises `Broken` if an SL1 device does not keep it.
+    on_generator : callable (GeneratorSession) -> None, or None
+        The same for a generator behind a driver; None if it cannot be asked of one.
+    generator_needs : frozenset of Need
     """
 
     name: str
@@ -85,6 +92,8 @@ class Obligation:
     hazards: tuple[str, ...]
     needs: frozenset[Need]
     check: Check
+    on_generator: GeneratorCheck | None = None
+    generator_needs: frozenset[Need] = frozenset()
 
 
 OBLIGATIONS: dict[str, Obligation] = {}
@@ -104,6 +113,17 @@ def obliges(
         OBLIGATIONS[name] = Obligation(
             name, suite, requirement, hazards, frozenset(needs), check
         )
+        return check
+
+    return declare
+
+
+def on_generators(name: str, *needs: Need) -> Callable[[GeneratorCheck], GeneratorCheck]:
+    """Say what an obligation means to a generator behind a driver: a decorator of its check."""
+
+    def declare(check: GeneratorCheck) -> GeneratorCheck:
+        known = OBLIGATIONS[name]
+        OBLIGATIONS[name] = replace(known, on_generator=check, generator_needs=frozenset(needs))
         return check
 
     return declare

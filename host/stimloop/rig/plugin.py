@@ -6,7 +6,7 @@ one that takes `obligation` besides is run once for each of them::
     def test_the_device_keeps_its_obligations(session, obligation):
         if lacking := session.lacks(obligation):
             pytest.skip(f"cannot: {lacking}")
-        obligation.check(session)
+        session.ask(obligation)
 
 `--device` may be repeated, and is ``sim://dbs`` if not given. Resistor or saline loads only.
 """
@@ -19,10 +19,14 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
 
+    from stimloop.rig.generator_session import GeneratorSession
     from stimloop.rig.session import RigSession
     from stimloop.rig.witness import Witness
     from stimloop_hw.link import Link
+
+    AnySession: TypeAlias = RigSession | GeneratorSession
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,23 +61,25 @@ def key() -> bytes:
 
 
 @pytest.fixture
-def session(device_url: str, key: bytes, pytestconfig: pytest.Config) -> Iterator[RigSession]:
+def session(
+    device_url: str, key: bytes, pytestconfig: pytest.Config
+) -> Iterator[RigSession | GeneratorSession]:
     """A session with the device; its output is off before and after."""
-    from stimloop.rig.session import open_session  # noqa: PLC0415
+    from stimloop.rig.conduct import open_device  # noqa: PLC0415
 
     witness = pytestconfig.getoption("--witness")
-    with open_session(device_url, key=key, witness=witness) as opened:
+    with open_device(device_url, key=key, witness=witness) as opened:
         yield opened
 
 
 @pytest.fixture
 def link(session: RigSession) -> Link:
-    """The link of that session."""
+    """The link of a session with an SL1 device."""
     return session.link
 
 
 @pytest.fixture
-def witness(session: RigSession) -> Witness:
+def witness(session: AnySession) -> Witness:
     """Who saw its pulses; a test that needs one is skipped where nobody did."""
     if session.witness is None:
         pytest.skip("cannot: no witness")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from stimloop.rig.gentle import gentle
 from stimloop.rig.obligation import Broken, Need, require, require_equal
 from stimloop.rig.tape import Tape
 from stimloop.rig.witness import open_witness
-from stimloop_hw.errors import LinkError
+from stimloop_hw.errors import LinkError, LinkLost
 from stimloop_hw.groups import ProgramSet
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.link import Link
@@ -25,7 +26,7 @@ from stimloop_hw.messages import (
 from stimloop_hw.ranges import evoked_of
 from stimloop_hw.staging import stages_of
 from stimloop_hw.trace import pulse_line
-from stimloop_hw.vocabulary import Build, Refusal, State
+from stimloop_hw.vocabulary import Build, Refusal, ResetCause, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +81,54 @@ class RigSession:
     def lacks(self, obligation: Obligation) -> str:
         """What an obligation needs and this device and its bench have not; empty if nothing."""
         return ", ".join(f"no {need}" for need in sorted(obligation.needs - self.abilities))
+
+    @property
+    def boot(self) -> int:
+        """How often the device has started."""
+        return self.link.identity.boot
+
+    @property
+    def cause(self) -> str:
+        """Why it last did."""
+        return ResetCause(self.link.identity.reset_cause).name
+
+    def describe(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Who the device is, and its limits, for people."""
+        identity = self.link.identity
+        device = {
+            "model": identity.model.rstrip(b"\0").decode("ascii", "replace"),
+            "firmware": identity.firmware,
+            "device_id": identity.serial,
+            "boot": identity.boot,
+            "authentication": Build(identity.build).authentication,
+            "simulated": bool(identity.build & Build.SIMULATED),
+            "table_crc": f"{identity.table_crc:08X}",
+            "limits_crc": f"{identity.limits_crc:08X}",
+        }
+        limits = {
+            name: value.hex() if isinstance(value, bytes) else value
+            for name, value in asdict(self.limits).items()
+        }
+        return device, limits
+
+    def ask(self, obligation: Obligation) -> None:
+        """Check an obligation; a device that gives no answer while it tells Status breaks it.
+
+        Raises
+        ------
+        Broken
+            If it is not kept.
+        LinkLost
+            If the device is gone.
+        """
+        try:
+            obligation.check(self)
+        except LinkLost as lost:
+            try:
+                self.link.status()
+            except LinkLost:
+                raise lost from None
+            raise Broken(f"it is there, and gives no answer: {lost}") from lost
 
     # The way to a therapy --------------------------------------------------------------------
 
@@ -180,7 +229,7 @@ def _name(state: int) -> str:
 
 def abilities(identity: Identity, limits: Limits, witness: Witness | None) -> frozenset[Need]:
     """What an SL1 device of these limits, and its bench, can be asked for."""
-    missing = set()
+    missing = {Need.CURRENT, Need.COARSE}  # of generators behind a driver
     if identity.build & Build.UNSIGNED:
         missing.add(Need.AUTHENTICATION)
     if not limits.sense_channels:

@@ -10,10 +10,12 @@ from stimloop.rig.suites import (  # noqa: I001  the order is that of `Suite`
     stop,
     faults,
     timing,
+    generators,
 )
 
 __all__ = [
     "faults",
+    "generators",
     "identity",
     "lease",
     "limits",

@@ -27,6 +27,18 @@ def heartbeats_keep_the_therapy(session: RigSession) -> None:
         require_equal("the state under heartbeats", session.alive().state, State.STIMULATING)
 
 
+@obliges(Suite.LEASE, "H3", needs=(Need.LEASE, Need.STATUS))
+def silence_alone_ends_the_output(session: RigSession) -> None:
+    """Whoever says nothing any more stimulates nothing any more, once the lease is over."""
+    status = session.deliver()
+    ended_us = status.t_us + (LEASE_MS + RAMP_MS + MARGIN_MS) * 1000
+    while (status := session.link.status()).t_us < ended_us:
+        pass
+    require_equal("the amplitude behind the lease in µA", status.amplitude_ua, 0)
+    later = session.link.status()
+    require_equal("pulses counted later", later.pulses, status.pulses)
+
+
 @obliges(Suite.LEASE, "H3", "H4", needs=(Need.LEASE, Need.STATUS))
 def silence_holds_falls_back_and_ends_the_therapy(session: RigSession) -> None:
     """Silence leads to HOLD after 150 ms, FALLBACK after 400 ms, off behind the lease."""
