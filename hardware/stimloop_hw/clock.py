@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import perf_counter_ns
 
 DRIFT_PPM = 100
 """Two quartz clocks differ by less."""
@@ -54,6 +56,17 @@ class ClockEstimate:
     drift_ppm: float
     exchanges: int
     jumps: int
+
+    def utc(self, device_us: int) -> datetime:
+        """UTC of a device time, give or take `bound_us` and what the host's own clock is off.
+
+        Parameters
+        ----------
+        device_us : int
+            Device time, µs; of a device whose exchanges were stamped by `perf_counter_ns`.
+        """
+        since_us = perf_counter_ns() / 1000 - (device_us - self.offset_us)
+        return datetime.now(UTC) - timedelta(microseconds=since_us)
 
 
 class DeviceClock:

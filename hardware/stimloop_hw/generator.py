@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from stimloop_hw.errors import TrainRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 
@@ -278,6 +279,26 @@ class Played:
     last_ns: int
 
 
+class Measured(Protocol):
+    """What a generator that measures its output says of a train that has ended."""
+
+    @property
+    def train(self) -> Train:
+        """As it was played."""
+
+    @property
+    def pulses(self) -> int:
+        """Delivered."""
+
+    @property
+    def amplitude(self) -> int:
+        """Mean of the first phases, in the generator's unit."""
+
+    @property
+    def difference(self) -> str:
+        """In one sentence, how it differs from what was asked; empty where it does not."""
+
+
 class PulseGenerator(Protocol):
     """What a session needs of a generator that keeps no lease of its own.
 
@@ -306,6 +327,15 @@ class PulseGenerator(Protocol):
     def idle_ns(self) -> int:
         """From when on the train in play has certainly ended, by the port's clock, ns."""
 
+    def check(self, train: Train) -> None:
+        """Refuse a train that this device must not get.
+
+        Raises
+        ------
+        TrainRefused
+            In one sentence: what was asked, what is allowed, what to do.
+        """
+
     def play(self, train: Train) -> Played:
         """Program and start a finite train; it ends by itself.
 
@@ -321,6 +351,9 @@ class PulseGenerator(Protocol):
         LinkError
             If it is not certain that the device does this and no more; `doubt` says why then.
         """
+
+    def take_measured(self) -> Sequence[Measured]:
+        """What it has measured of trains that have ended since this was last asked."""
 
     def listen(self, for_us: int) -> None:
         """Let so much time of the port's clock pass, and hear what the device says unasked.

@@ -49,8 +49,10 @@ from stimloop_hw.pulsepal_protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
+
+    from stimloop_hw.generator import Measured
 
 NEWEST = 39
 """Firmware versions up to this are told to be of model 2."""
@@ -211,6 +213,14 @@ class PulsePal:
         self.doubt = f"{self.name} was just opened"
         self.stop()
 
+    def check(self, train: Train) -> None:
+        """Refuse a train that this device must not get; see `PulseGenerator.check`."""
+        train.check(self.capability)
+
+    def take_measured(self) -> Sequence[Measured]:
+        """Nothing: it measures nothing."""
+        return ()
+
     def play(self, train: Train) -> Played:
         """Program and start a finite train; it ends by itself.
 
@@ -231,7 +241,7 @@ class PulsePal:
         """
         if self.doubt:
             raise TrainRefused(f"a train was asked for while {self.doubt}; stop it first")
-        train.check(self.capability)
+        self.check(train)
         left_us = -(-(self.idle_ns - self.now_ns) // 1000)
         if left_us > 0:
             raise TrainRefused(

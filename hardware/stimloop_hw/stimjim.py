@@ -176,6 +176,17 @@ class StimJim:
             )
         self.stop()
 
+    def check(self, train: Train) -> None:
+        """Refuse a train that this device must not get; see `PulseGenerator.check`."""
+        train.check(self.capability)
+        check(train)
+
+    def take_measured(self) -> tuple[Measured, ...]:
+        """What it has measured of trains that have ended since this was last asked."""
+        taken = tuple(self.measured)
+        self.measured.clear()
+        return taken
+
     def play(self, train: Train) -> Played:
         """Define and start a finite train; it ends by itself.
 
@@ -196,8 +207,7 @@ class StimJim:
         """
         if self.doubt:
             raise TrainRefused(f"a train was asked for while {self.doubt}; stop it first")
-        train.check(self.capability)
-        check(train)
+        self.check(train)
         left_us = -(-(self.idle_ns - self.now_ns) // 1000)
         if left_us > 0:
             raise TrainRefused(

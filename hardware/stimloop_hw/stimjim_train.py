@@ -90,6 +90,11 @@ class Measured:
     stages_ua: tuple[int, ...]
 
     @property
+    def amplitude(self) -> int:
+        """Mean of the first phases, µA."""
+        return self.stages_ua[0]
+
+    @property
     def difference(self) -> str:
         """In one sentence, how it differs from what was asked; empty where it does not."""
         asked = self.train.pulses

@@ -98,7 +98,7 @@ class Pair:
         self._generator = generator
         self._load_ohm = load_ohm
         self._simulated = simulated
-        self._diary = Diary(amplifier, generator, one_clock=one_clock)
+        self._diary = Diary(amplifier, generator, one_clock=one_clock, simulated=simulated)
         self._account = Account()
         self._state = State.IDLE
         self._program: Program | None = None
@@ -161,7 +161,7 @@ class Pair:
             raise PrescriptionError(found)
         program = prescription.programs(limits).first
         top = Setpoint(0, 0, program.amplitude_max_ua, program.period_min_us, 0)
-        self._train(program, top).lasting(known.order_us).check(known)
+        self._generator.check(self._train(program, top).lasting(known.order_us))
 
     def commit(self, prescription: Prescription, limits: Limits) -> Group:
         """Take a program; nothing is sent before the first train. Raises what `check` does."""
@@ -197,6 +197,8 @@ class Pair:
             return None
         self._diary.steps += 1
         self._diary.note_edges()
+        self._diary.note_utc()
+        self._heed_measured()
         self._pace(block.t_us)
         if self.t_us - self._status_us >= STATUS_US:
             self._status_us = self.t_us
@@ -247,7 +249,7 @@ class Pair:
         self._account.end(now_ns)
 
     def status(self) -> Status:
-        """What is known of the output; nothing of it is measured."""
+        """What is known of the output."""
         now_ns = self._generator.now_ns
         self._account.end_if_over(now_ns)
         left_ms = max(0, self._generator.idle_ns - now_ns) // 1_000_000
@@ -289,8 +291,15 @@ class Pair:
             self._recover(problem)
             return
         self._in_a_row = 0
+        self._heed_measured()  # of the train before, which was heard in the meantime
         self._account.begin(played, order, self._load_ohm)
         self._diary.note_train(played)
+
+    def _heed_measured(self) -> None:
+        """What the generator has measured of trains that have ended."""
+        for measured in self._generator.take_measured():
+            self._account.correct(measured)
+            self._diary.note_measured(measured)
 
     def _recover(self, problem: UnknownState) -> None:
         """Stop a generator in doubt; the next train is tried with the next block."""

@@ -1,4 +1,4 @@
-"""What a pair notes in the record beside the session: trains, doubts, edges.
+"""What a pair notes in the record beside the session: trains, doubts, edges, UTC.
 
 A train's time is that of its first pulse on the amplifier's clock, which is the session's
 device time, with a bound: half of the exchange that started it, what is not known of the clock,
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stimloop.seams import Log
     from stimloop_hw.amplifier import Amplifier
-    from stimloop_hw.generator import Played, PulseGenerator
+    from stimloop_hw.generator import Measured, Played, PulseGenerator
 
+UTC_US = 60_000_000
+"""Device time between two notes of how it stands to UTC."""
 FAR_US = 1_000_000
 """Clocks that are further apart are none of the same time."""
 UNKNOWN_US = -1
@@ -30,6 +32,8 @@ class Diary:
     generator : PulseGenerator
     one_clock : bool
         Whether both ports go by the same clock, so that their times can be compared.
+    simulated : bool
+        Whether that is the clock of a simulation, which no UTC belongs to.
 
     Attributes
     ----------
@@ -40,13 +44,20 @@ class Diary:
     """
 
     def __init__(
-        self, amplifier: Amplifier, generator: PulseGenerator, *, one_clock: bool
+        self,
+        amplifier: Amplifier,
+        generator: PulseGenerator,
+        *,
+        one_clock: bool,
+        simulated: bool,
     ) -> None:
         self.log: Log | None = None
         self.steps = 0
         self._amplifier = amplifier
         self._generator = generator
         self._one_clock = one_clock
+        self._simulated = simulated
+        self._utc_due_us = 0
 
     def note_train(self, played: Played) -> None:
         """A train was started: `code` is its pulses, `detail` the bound of its time, µs."""
@@ -64,6 +75,29 @@ class Diary:
     def note_doubt(self, problem: Exception) -> None:
         """Nobody knows what the generator does."""
         self._note(self._amplifier.t_us, 0, 0, f"doubt: {problem}")
+
+    def note_measured(self, measured: Measured) -> None:
+        """A train has ended, and was measured: `code` is its pulses, `detail` its amplitude."""
+        unit = self._generator.capability.unit
+        text = f"measured: {measured.pulses} pulses of {measured.amplitude} {unit}"
+        if measured.difference:
+            text += f"; {measured.difference}"
+        self._note(self._amplifier.t_us, measured.pulses, measured.amplitude, text)
+
+    def note_utc(self) -> None:
+        """How device time stands to UTC, now and then: `detail` is the bound, µs."""
+        known, t_us = self._amplifier.clock.estimate, self._amplifier.t_us
+        if not self._one_clock or self._simulated or t_us < self._utc_due_us:
+            return
+        if known.exchanges:
+            self._utc_due_us = t_us + UTC_US
+            self._note(
+                t_us,
+                0,
+                math.ceil(known.bound_us),
+                f"device time {t_us / 1e6:.6f} s is {known.utc(t_us).isoformat()} "
+                f"± {known.bound_us / 1000:.3g} ms",
+            )
 
     def note_edges(self) -> None:
         """Digital inputs have changed: `code` is their number, `detail` their level."""
