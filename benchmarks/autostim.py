@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.validation.heart import alarms, onsets_s
 
 from stimloop_dsp import AutoStim, TachycardiaDetector
-from stimloop_sim.vns import PATIENTS, VnsPatient
+from stimloop_sim.vns import NERVES, VnsPatient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,7 +99,7 @@ def score(seizures: Sequence[Seizure], alarms_s: Sequence[float], rest_bpm: floa
 
 def day(seed: int, hours: int, thetas: Sequence[float], name: str = "temporal") -> list[Scored]:
     """Let a patient live untreated, and score a detector for each theta."""
-    patient = VnsPatient.named(name, seed=seed)
+    patient = NERVES[name].patient(seed=seed)
     detectors = [TachycardiaDetector(patient.fs_hz, theta) for theta in thetas]
     found: list[list[float]] = [[] for _ in thetas]
     nothing = np.zeros(patient.fs_hz, np.int32)
@@ -107,7 +107,7 @@ def day(seed: int, hours: int, thetas: Sequence[float], name: str = "temporal") 
         block = np.round(1000 * patient.sense(nothing, 0, 0)).astype(np.int32)
         for alarms_s, detector in zip(found, detectors, strict=True):
             alarms_s.extend(onsets_s(detector, block, patient.fs_hz, second * patient.fs_hz))
-    rest_bpm = PATIENTS[name].heart.rest_bpm
+    rest_bpm = NERVES[name].heart.rest_bpm
     return [score(patient.seizures, alarms_s, rest_bpm) for alarms_s in found]
 
 
@@ -126,7 +126,7 @@ class Treated:
 
 def treated_day(seed: int, hours: int, theta: float) -> Treated:
     """Close the loop on a patient, in process: detector, controller, nothing between."""
-    patient = VnsPatient(PATIENTS["temporal"], seed=seed)
+    patient = VnsPatient(NERVES["temporal"], seed=seed)
     detector = TachycardiaDetector(patient.fs_hz, theta)
     controller = AutoStim(
         tick_us=1000 * TICK_MS,

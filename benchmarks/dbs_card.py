@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stimloop_sim.cohort import DAY, KINDS
+from stimloop_sim import cohort
+from stimloop_sim.cohort import DAY
 from stimloop_sim.mean_field import WEIGHTS, MeanFieldModel
 from stimloop_sim.parameter import table
 from stimloop_sim.patient import PatientModel
@@ -165,11 +166,6 @@ WHAT = {
 
 def page() -> str:
     """The card."""
-    cohorts = ""
-    for kind, told in KINDS.items():
-        lines = [f"| `{path}` | {spread} |" for path, spread in told.spreads.items()]
-        cohorts += f"`{kind}`:\n\n| parameter | median and spread |\n|---|---|\n"
-        cohorts += "\n".join(lines) + "\n\n"
     model = PatientModel()
     return TEXT.format(
         names="\n".join(f"| `{name}` | {WHAT[name]} |" for name in (*PATIENTS, *OTHERS)),
@@ -183,7 +179,7 @@ def page() -> str:
             for name, (healthy, ill) in WEIGHTS.items()
         ),
         mean_field=table(MeanFieldModel()),
-        cohorts=cohorts.rstrip("\n") + "\n",
+        cohorts=cohort.table("dbs"),
     )
 
 

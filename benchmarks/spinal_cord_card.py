@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from stimloop_sim import cohort
 from stimloop_sim.cord import CORDS, CordModel
 from stimloop_sim.evoked import Window
 from stimloop_sim.parameter import table
@@ -27,7 +28,8 @@ Made by `python benchmarks/spinal_cord_card.py --write` from the declarations in
 
 Fibres of the dorsal columns that answer every pulse with a compound action potential, in a body
 that sits, stands, walks, lies, breathes and coughs. Reached by `sim://scs?patient=NAME&seed=N`;
-`postures=sitting:30,supine:60` gives it another course. Names: {names}.
+`postures=sitting:30,supine:60` gives it another course. Names: {names},
+or a member of a cohort.
 
 ## Equations
 
@@ -85,6 +87,12 @@ Sampled by default at {fs_hz} Hz, {samples} samples from {blank_us} µs after th
 - **Illustrative**, in no comparison with published values: pain and its relief, what the
   accelerometer feels, chronaxie, growth of the late response.
 
+## Cohorts
+
+Member K of the cohort of a seed is called KIND-SEED-K, as `scs-7-12`. The distributions are
+design choices that spread what differs between patients, and are no estimate of a population.
+
+{cohorts}
 ## What it is not
 
 No volume conductor, no fibre populations, no saturation of the response at high charge, no
@@ -105,6 +113,7 @@ def page() -> str:
         course=", ".join(f"{name} {seconds:g} s" for name, seconds in PUBLISHED.stays),
         seconds=PUBLISHED.seconds,
         parameters=table(CordModel()),
+        cohorts=cohort.table("scs"),
         fs_hz=window.fs_hz,
         samples=window.samples,
         blank_us=window.blank_us,

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from stimloop_sim import cohort
 from stimloop_sim.parameter import table
 from stimloop_sim.seizures import RAISED_BEFORE_END
-from stimloop_sim.vns import PATIENTS, STILL, VnsModel, VnsPatient
+from stimloop_sim.vns import NERVES, STILL, VnsModel, VnsPatient
 
 PAGE = Path(__file__).parent.parent / "docs" / "patients" / "vns.md"
 SEEDS = range(20)
@@ -37,7 +38,8 @@ claim.
 
 A heart that a person's day, breath, seizures and stimulation move, sensed as an
 electrocardiogram by an implant in the chest; seizures that trains end or shorten; a nerve,
-and the brainstem behind it. Reached by `sim://vns?patient=NAME&seed=N`. Names: {names}.
+and the brainstem behind it. Reached by `sim://vns?patient=NAME&seed=N`. Names: {names}, or a
+member of a cohort.
 `cluster` sits still and has a seizure about every ten minutes: a demonstration.
 
 ## Equations
@@ -109,6 +111,12 @@ Seizures (frontal):
 Stimulation:
 
 {nerve}
+## Cohorts
+
+Member K of the cohort of a seed is called KIND-SEED-K, as `vns-7-12`. The distributions are
+design choices that spread what differs between patients, and are no estimate of a population.
+
+{cohorts}
 ## Sources
 
 - Rise of the heart rate, how long it stays raised, rate at rest: Son et al. (2016), 83
@@ -149,7 +157,7 @@ activity and their strength are guesses of a person's day, not measurements.
 
 def statistics(name: str) -> str:
     """A row: what seizures of one kind do to the heart."""
-    model = PATIENTS[name]
+    model = NERVES[name]
     often = replace(model.epilepsy, per_day=60.0, first_s=120.0)
     still = VnsModel(heart=model.heart, activity=STILL, epilepsy=often, nerve=model.nerve)
     found = []
@@ -181,14 +189,15 @@ def statistics(name: str) -> str:
 
 def page() -> str:
     """The whole card."""
-    temporal, frontal = PATIENTS["temporal"], PATIENTS["frontal"]
+    temporal, frontal = NERVES["temporal"], NERVES["frontal"]
     return TEXT.format(
-        names=", ".join(f"`{name}`" for name in PATIENTS),
+        names=", ".join(f"`{name}`" for name in NERVES),
         before=RAISED_BEFORE_END,
         first_seed=SEEDS[0],
         last_seed=SEEDS[-1],
         hours=HOURS,
         statistics="\n".join(statistics(name) for name in PUBLISHED),
+        cohorts=cohort.table("vns"),
         heart=table(temporal.heart),
         activity=table(temporal.activity),
         temporal=table(temporal.epilepsy),

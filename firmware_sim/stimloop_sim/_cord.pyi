@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 class Body:
     threshold_uc: float
     slope_uv_uc: float
+    cough: float
     def __init__(
         self,
         generator: np.random.Generator,

@@ -45,9 +45,11 @@ cdef class Body:
     ----------
     threshold_uc, slope_uv_uc : float
         At the latest time asked for.
+    cough : float
+        Height of a cough at that time, 0 to 1.
     """
 
-    cdef readonly double threshold_uc, slope_uv_uc
+    cdef readonly double threshold_uc, slope_uv_uc, cough
     cdef object _generator
     cdef double[:, ::1] _stays
     cdef double[4] _hz
@@ -103,7 +105,7 @@ cdef class Body:
 
     cdef int go(self, double t_s) except -1:
         """Move on to a time."""
-        cdef double end_s, cough
+        cdef double end_s
         cdef int k
         while True:
             end_s = self._since_s + self._stays[self._stay, 6]
@@ -117,16 +119,16 @@ cdef class Body:
         while t_s >= self._cough_at_s + self._cough_s:
             self._cough_at_s = self._next_cough_s(self._cough_at_s + self._cough_s)
         self._approach(t_s)
-        cough = 0.0
+        self.cough = 0.0
         if t_s > self._cough_at_s:
-            cough = sin(M_PI * (t_s - self._cough_at_s) / self._cough_s)
-        self.threshold_uc = self._now[0] * (1.0 - self._cough_threshold * cough) * (
+            self.cough = sin(M_PI * (t_s - self._cough_at_s) / self._cough_s)
+        self.threshold_uc = self._now[0] * (1.0 - self._cough_threshold * self.cough) * (
             1.0
             + self._depth[0] * self._swing(0, t_s)
             + self._depth[1] * self._swing(1, t_s)
             + self._depth[2] * self._now[5] * self._swing(2, t_s)
         )
-        self.slope_uv_uc = self._now[1] * (1.0 + self._cough_slope * cough)
+        self.slope_uv_uc = self._now[1] * (1.0 + self._cough_slope * self.cough)
         return 0
 
     def move(self, double t_s):

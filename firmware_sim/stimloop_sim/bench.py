@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from stimloop_hw.keys import DEVELOPMENT_KEY, read_key
 from stimloop_hw.vocabulary import ResetCause
-from stimloop_sim.cord import ScsPatient
-from stimloop_sim.evoked import EvokedFrontEnd
+from stimloop_sim.evoked import Answering, EvokedFrontEnd
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.impairment import Impairment
 from stimloop_sim.implant import Implant
@@ -254,7 +253,7 @@ def _front_end(
     source: Source, profile: Profile, block: int, tissue: Tissue, seed: int
 ) -> FrontEnd:
     """What the device senses: through its lead, or after its pulses."""
-    if isinstance(source, ScsPatient):
+    if isinstance(source, Answering):
         last = tissue.case - 1
         evoked = EvokedFrontEnd(
             source, source.window, profile.sense_range_uv, tissue, (last - 1, last)

@@ -10,15 +10,17 @@ import difflib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from stimloop_sim.cord import CORDS
 from stimloop_sim.day import Day
-from stimloop_sim.parameter import PatientError
+from stimloop_sim.parameter import PatientError, changed
 from stimloop_sim.patient import PatientModel
+from stimloop_sim.vns import NERVES
 
 LARGEST = 100_000
 """Members of a cohort."""
@@ -69,12 +71,15 @@ class Kind:
 
     Attributes
     ----------
+    family : str
+        Whose device they may have: ``dbs``, ``scs`` or ``vns``.
     base : object
         The model that every member begins with, a dataclass.
     spreads : mapping of str to Spread
-        By the name of a parameter, ``day.start_h`` for one of a part of the model.
+        By the path of a parameter, as `stimloop_sim.parameter.paths` gives it.
     """
 
+    family: str
     base: Any
     spreads: Mapping[str, Spread]
 
@@ -101,13 +106,41 @@ WAKING_DOSES_H = (7.0, 10.5, 14.0, 17.5, 21.0)
 DAY = Day(doses_h=WAKING_DOSES_H, night_per_s=7.0, wander_per_s=1.0, moves_per_h=60.0)
 """A day with everything that happens in it."""
 
+_CORD = {
+    "threshold_factor": Spread(1.0, 0.12, 0.75, 1.3, ratio=True),
+    "slope_factor": Spread(1.0, 0.2, 0.6, 1.7, ratio=True),
+    "distance_mm": Spread(45.0, 1.5, 42.0, 48.0),
+    "noise_uv": Spread(3.6, 0.2, 2.0, 6.0, ratio=True),
+    "artefact_uv_uc": Spread(100.0, 0.4, 30.0, 300.0, ratio=True),
+    "comfort": Spread(1.3, 0.04, 1.2, 1.4),
+    "discomfort": Spread(1.65, 0.06, 1.5, 1.8),
+}
+_HEART = {
+    "heart.rest_bpm": Spread(74.9, 9.0, 55.0, 100.0),
+    "heart.r_uv": Spread(800.0, 0.3, 300.0, 2000.0, ratio=True),
+    "activity.exertions_per_h": Spread(30.0, 0.3, 10.0, 60.0, ratio=True),
+    "activity.exertion_bpm": Spread(30.0, 0.2, 15.0, 50.0, ratio=True),
+    "epilepsy.per_day": Spread(5.0, 0.5, 1.0, 20.0, ratio=True),
+    "epilepsy.rise_bpm": Spread(60.0, 10.0, 25.0, 95.0),
+    "nerve.half_ma": Spread(1.0, 0.2, 0.6, 1.7, ratio=True),
+    "nerve.p_stop": Spread(0.45, 0.07, 0.3, 0.6),
+}
+_CLUSTER = {
+    path: spread for path, spread in _HEART.items() if not path.startswith("activity.")
+} | {"epilepsy.per_day": Spread(180.0, 0.2, 100.0, 300.0, ratio=True)}
+
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "dbs": Kind(PatientModel(), _HEMISPHERE),
-        "dbs-day": Kind(PatientModel(day=DAY), _HEMISPHERE | _ROUND_THE_CLOCK),
+        "dbs": Kind("dbs", PatientModel(), _HEMISPHERE),
+        "dbs-day": Kind("dbs", PatientModel(day=DAY), _HEMISPHERE | _ROUND_THE_CLOCK),
+        "scs": Kind("scs", CORDS["default"], _CORD),
+        "scs-calm": Kind("scs", CORDS["calm"], _CORD),
+        "vns": Kind("vns", NERVES["temporal"], _HEART),
+        "vns-cluster": Kind("vns", NERVES["cluster"], _CLUSTER),
     }
 )
-"""What can be drawn: hemispheres off medication, and the same through a whole day."""
+"""What can be drawn: hemispheres off medication, and the same through a whole day; cords, and
+the same without coughs; temporal lobe epilepsy, and clusters of it in people who sit."""
 
 
 def cohort(kind: str, n: int, seed: int) -> dict[str, Any]:
@@ -143,14 +176,25 @@ def cohort(kind: str, n: int, seed: int) -> dict[str, Any]:
     return {f"{kind}-{seed}-{k}": _member(kind, seed, k) for k in range(n)}
 
 
-def is_member(name: str) -> bool:
-    """Whether a name is one that a cohort gives."""
+def table(family: str) -> str:
+    """The spreads of a family's kinds as Markdown."""
+    parts = []
+    for kind, told in KINDS.items():
+        if told.family == family:
+            lines = [f"| `{path}` | {spread} |" for path, spread in told.spreads.items()]
+            head = f"`{kind}`:\n\n| parameter | median and spread |\n|---|---|"
+            parts.append("\n".join([head, *lines]) + "\n")
+    return "\n".join(parts)
+
+
+def family_of(name: str) -> str:
+    """Family of a name that a cohort gives; empty for every other name."""
     kind, _, number = _split(name)
-    return kind in KINDS and number < LARGEST
+    return KINDS[kind].family if kind in KINDS and number < LARGEST else ""
 
 
 def member(name: str) -> Any:  # noqa: ANN401  # a model of its kind
-    """Draw the one member that is called so; see `is_member`."""
+    """Draw the one member that is called so; see `family_of`."""
     return _member(*_split(name))
 
 
@@ -161,10 +205,5 @@ def _split(name: str) -> tuple[str, int, int]:
 
 def _member(kind: str, seed: int, number: int) -> Any:  # noqa: ANN401
     noise = np.random.Generator(np.random.PCG64DXSM([seed, number]))
-    model = KINDS[kind].base
-    for path, spread in KINDS[kind].spreads.items():
-        value = spread.draw(noise)
-        part, dot, name = path.partition(".")
-        inner = replace(getattr(model, part), **{name: value}) if dot else value
-        model = replace(model, **{part: inner})
-    return model
+    drawn = {path: spread.draw(noise) for path, spread in KINDS[kind].spreads.items()}
+    return changed(KINDS[kind].base, drawn)

@@ -22,7 +22,6 @@ other numbers are design choices, told by `CordModel`; docs/patients/scs.md is w
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -147,6 +146,10 @@ class CordModel:
         """Time of N1 after the pulse's end, ms."""
         return self.distance_mm / self.velocity_m_s + self.delay_ms
 
+    def patient(self, *, seed: int = 0, fs_hz: int = 250) -> ScsPatient:
+        """Bring the patient to life; see `ScsPatient`."""
+        return ScsPatient(self, seed=seed, fs_hz=fs_hz)
+
 
 CORDS: Mapping[str, CordModel] = MappingProxyType(
     {
@@ -158,23 +161,6 @@ CORDS: Mapping[str, CordModel] = MappingProxyType(
 )
 """Named patients: the published 150 s with two coughs a minute, the same without coughs, one
 who sits, and one behind a bad electrode."""
-
-
-def cord_model(name: str) -> CordModel:
-    """Look up a named patient of spinal cord stimulation.
-
-    Raises
-    ------
-    PatientError
-        If there is no patient of that name; the message names the nearest ones.
-    """
-    if name in CORDS:
-        return CORDS[name]
-    nearest = difflib.get_close_matches(name, CORDS) or sorted(CORDS)
-    raise PatientError(
-        f"there is no patient {name!r} of spinal cord stimulation; "
-        f"choose {' or '.join(nearest)}"
-    )
 
 
 class ScsPatient:
@@ -257,6 +243,11 @@ class ScsPatient:
     def posture(self) -> str:
         """The present posture's name."""
         return self.model.course.at(1e-6 * self.now_us)
+
+    @property
+    def coughing(self) -> bool:
+        """Whether the patient coughs now."""
+        return self._moving.cough > 0.0
 
     @property
     def pain_mm(self) -> float:

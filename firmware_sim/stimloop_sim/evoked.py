@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -60,8 +60,17 @@ WINDOW: Final = Window()
 """5 ms at 20 kHz."""
 
 
+@runtime_checkable
 class Answering(Protocol):
-    """A patient who answers pulses."""
+    """A patient who answers pulses.
+
+    Attributes
+    ----------
+    window : Window
+        What is sampled after each.
+    """
+
+    window: Window
 
     def evoke(self, after_us: int, amplitude_ua: int, width_us: int) -> npt.NDArray[np.float64]:
         """Let one pulse be felt, and give what the window sees of it.

@@ -4,8 +4,8 @@ Range checks, model cards and cohorts are derived from what is declared here.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import Field, field, fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, field, fields, is_dataclass, replace
 from enum import Enum, unique
 from typing import Any
 
@@ -69,6 +69,45 @@ def declared(model: object) -> Iterator[tuple[str, float, Any]]:
     for entry in fields(model):
         if entry.metadata:
             yield entry.name, getattr(model, entry.name), entry.metadata
+
+
+def paths(model: object) -> Iterator[str]:
+    """Every parameter of a model and of its parts, by its path: ``heart.rest_bpm``."""
+    for name, _, _ in declared(model):
+        yield name
+    assert is_dataclass(model)
+    for entry in fields(model):
+        part = getattr(model, entry.name)
+        if is_dataclass(part):
+            yield from (f"{entry.name}.{path}" for path in paths(part))
+
+
+def changed(model: Any, values: Mapping[str, float]) -> Any:  # noqa: ANN401  # any model
+    """A model with other values, each by its path.
+
+    Parameters
+    ----------
+    model : object
+        A patient's dataclass.
+    values : mapping of str to float
+        By keys of `paths`; all are changed at once.
+
+    Raises
+    ------
+    PatientError
+        If no patient is like that.
+    """
+    own: dict[str, Any] = {}
+    parts: dict[str, dict[str, float]] = {}
+    for path, value in values.items():
+        name, dot, rest = path.partition(".")
+        if dot:
+            parts.setdefault(name, {})[rest] = value
+        else:
+            own[name] = value
+    for name, inner in parts.items():
+        own[name] = changed(getattr(model, name), inner)
+    return replace(model, **own)
 
 
 def table(model: object) -> str:

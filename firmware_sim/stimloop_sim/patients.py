@@ -1,17 +1,23 @@
-"""Simulated patients of deep brain stimulation by name, as a ``sim://`` URL asks for them."""
+"""Simulated patients by name, as a ``sim://`` URL or a trial asks for them.
+
+A device is implanted in one family of them: ``dbs``, ``scs`` or ``vns``. Who belongs to another
+family is told so.
+"""
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from stimloop_sim.cohort import DAY, is_member, member
+from stimloop_sim.cohort import DAY, family_of, member
+from stimloop_sim.cord import CORDS
 from stimloop_sim.hemispheres import HemispheresModel
 from stimloop_sim.mean_field import MeanFieldModel
 from stimloop_sim.parameter import PatientError
 from stimloop_sim.patient import PatientModel
 from stimloop_sim.population import PopulationModel
+from stimloop_sim.vns import NERVES
 
 PATIENTS: Mapping[str, PatientModel] = MappingProxyType(
     {
@@ -40,13 +46,43 @@ OTHERS: Mapping[str, HemispheresModel | PopulationModel | MeanFieldModel] = Mapp
 """Two hemispheres, for an hour and for a day; oscillators that answer every pulse; nuclei."""
 
 
-def patient_model(name: str) -> Any:  # noqa: ANN401  # whatever has `patient`
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Patients of one therapy.
+
+    Attributes
+    ----------
+    therapy : str
+        In words.
+    default : str
+        Name of the one that is meant where none is named.
+    named : mapping of str to model
+    """
+
+    therapy: str
+    default: str
+    named: Mapping[str, Any]
+
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        "dbs": Family("deep brain stimulation", "default", {**PATIENTS, **OTHERS}),
+        "scs": Family("spinal cord stimulation", "default", CORDS),
+        "vns": Family("vagus nerve stimulation", "temporal", NERVES),
+    }
+)
+"""By what a profile calls its patients."""
+
+
+def patient_model(name: str, family: str = "dbs") -> Any:  # noqa: ANN401  # whatever has `patient`
     """Look up a named patient.
 
     Parameters
     ----------
     name : str
-        A key of `PATIENTS` or `OTHERS`, or a member of a cohort, as ``dbs-7-12``.
+        One of the family's, or a member of a cohort, as ``dbs-7-12``.
+    family : str
+        A key of `FAMILIES`.
 
     Returns
     -------
@@ -56,12 +92,23 @@ def patient_model(name: str) -> Any:  # noqa: ANN401  # whatever has `patient`
     Raises
     ------
     PatientError
-        If there is no patient of that name; the message names the nearest ones.
+        If the family has no patient of that name; the message says whose it is, or names the
+        nearest ones.
     """
-    known = {**PATIENTS, **OTHERS}
-    if name in known:
-        return known[name]
-    if is_member(name):
+    asked = FAMILIES[family]
+    if name in asked.named:
+        return asked.named[name]
+    theirs = family_of(name)
+    if theirs == family:
         return member(name)
-    nearest = difflib.get_close_matches(name, known) or sorted(known)
-    raise PatientError(f"there is no patient {name!r}; choose {' or '.join(nearest)}")
+    known = sorted(asked.named)
+    others = [key for key in FAMILIES if key == theirs or name in FAMILIES[key].named]
+    if others:
+        raise PatientError(
+            f"{name!r} is a patient of {FAMILIES[others[0]].therapy}, and the device is for "
+            f"{asked.therapy}; choose {' or '.join(known)}"
+        )
+    nearest = difflib.get_close_matches(name, known) or known
+    raise PatientError(
+        f"there is no patient {name!r} of {asked.therapy}; choose {' or '.join(nearest)}"
+    )

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from stimloop_dsp.recordings import read_recording
-from stimloop_sim.cord import ScsPatient, cord_model
 from stimloop_sim.patient import RATES_HZ
-from stimloop_sim.patients import patient_model
+from stimloop_sim.patients import FAMILIES, patient_model
 from stimloop_sim.posture import Course
 from stimloop_sim.recording import ImplantedRecording
-from stimloop_sim.vns import VnsPatient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -159,18 +157,11 @@ def source_of(options: Mapping[str, str], host: Host) -> Source:
 def _patient(options: Mapping[str, str], kind: str) -> Source:
     seed = whole_number(options, "seed", 0)
     fs_hz = whole_number(options, "fs", 250, RATES_HZ)
-    match kind:
-        case "vns":
-            return VnsPatient.named(options.get("patient", "temporal"), seed=seed, fs_hz=fs_hz)
-        case "scs":
-            cord = cord_model(options.get("patient", "default"))
-            if "postures" in options:
-                cord = replace(cord, course=Course.parse(options["postures"]))
-            return ScsPatient(cord, seed=seed, fs_hz=fs_hz)
-        case _:
-            model = patient_model(options.get("patient", "default"))
-            source: Source = model.patient(seed=seed, fs_hz=fs_hz)
-            return source
+    model = patient_model(options.get("patient", FAMILIES[kind].default), kind)
+    if "postures" in options:
+        model = replace(model, course=Course.parse(options["postures"]))
+    source: Source = model.patient(seed=seed, fs_hz=fs_hz)
+    return source
 
 
 def _positive(options: Mapping[str, str], key: str) -> float | None:

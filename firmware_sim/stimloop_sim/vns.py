@@ -9,9 +9,8 @@ reaches the brainstem. ``docs/patients/vns.md`` is the model card.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -154,6 +153,10 @@ class VnsModel:
     epilepsy: Epilepsy = field(default_factory=Epilepsy)
     nerve: Nerve = field(default_factory=Nerve)
 
+    def patient(self, *, seed: int = 0, fs_hz: int = 250) -> VnsPatient:
+        """Bring the patient to life; see `VnsPatient`."""
+        return VnsPatient(self, seed=seed, fs_hz=fs_hz)
+
 
 FRONTAL: Final = Epilepsy(rise_bpm=22.8, rise_sd_bpm=26.2, raised_s=39.0, raised_sd_s=21.4)
 """Frontal seizures: Son et al. (2016)."""
@@ -162,7 +165,7 @@ STILL: Final = Activity(
 )
 """Somebody who only sleeps and sits."""
 
-PATIENTS: Final[Mapping[str, VnsModel]] = MappingProxyType(
+NERVES: Final[Mapping[str, VnsModel]] = MappingProxyType(
     {
         "temporal": VnsModel(),
         "frontal": VnsModel(heart=Heart(rest_bpm=70.7), epilepsy=FRONTAL),
@@ -230,7 +233,7 @@ class VnsPatient:
     remaining: int | None = None
 
     def __init__(
-        self, model: VnsModel = PATIENTS["temporal"], *, seed: int = 0, fs_hz: int = 250
+        self, model: VnsModel = NERVES["temporal"], *, seed: int = 0, fs_hz: int = 250
     ) -> None:
         if fs_hz not in RATES_HZ:
             raise ValueError(f"a patient is not sampled at {fs_hz} Hz; choose 250, 500 or 1000")
@@ -250,23 +253,6 @@ class VnsPatient:
             floor_uv=model.heart.floor_uv,
             wander_uv=model.heart.wander_uv,
         )
-
-    @classmethod
-    def named(cls, name: str, *, seed: int = 0, fs_hz: int = 250) -> Self:
-        """The patient of a name in `PATIENTS`.
-
-        Raises
-        ------
-        PatientError
-            If there is none of that name; the message names the nearest ones.
-        """
-        if name not in PATIENTS:
-            nearest = get_close_matches(name, PATIENTS) or sorted(PATIENTS)
-            raise PatientError(
-                f"there is no patient {name!r} of vagus nerve stimulation; "
-                f"choose {' or '.join(nearest)}"
-            )
-        return cls(PATIENTS[name], seed=seed, fs_hz=fs_hz)
 
     @property
     def r_samples(self) -> NDArray[np.int64]:

@@ -142,35 +142,23 @@ def print_scores(values: Mapping[str, Any]) -> None:
     console.print(delays)
 
 
-TRIAL: Sequence[tuple[str, str]] = (
-    ("time_on", "time on"),
-    ("teed_ratio", "TEED ratio"),
-    ("mean_error", "mean error"),
-    ("long_per_min", "long bursts [1/min]"),
-    ("envelope_ratio", "true amplitude"),
-)
-"""Columns of a trial's table: key, words."""
-
-
 def print_trial(values: Mapping[str, Any]) -> None:
     """Print a trial's arms, means and their 95 % intervals, and what could not be run."""
     console = Console()
+    shown = [measure for measure in values["measures"] if measure["drawn"]]
     for duration in values["durations"]:
         table = Table(
             title=f"{values['trial']}, {duration['seconds']:g} s; mean, 95 % interval",
             title_justify="left",
         )
         table.add_column("arm")
-        for _, words in TRIAL:
-            table.add_column(words.replace("[", r"\["), justify="right")
+        for measure in shown:
+            unit = f", {measure['unit']}" if measure["unit"] else ""
+            table.add_column(f"{measure['label']}{unit}", justify="right")
         for arm, told in duration["arms"].items():
             table.add_row(
                 arm,
-                *(
-                    f"{_shown(told[key]['mean'])} ({_shown(told[key]['low'])}, "
-                    f"{_shown(told[key]['high'])})"
-                    for key, _ in TRIAL
-                ),
+                *(_interval(told[measure["name"]], measure["factor"]) for measure in shown),
             )
         console.print(table)
     for failure in values["failed"]:
@@ -179,6 +167,11 @@ def print_trial(values: Mapping[str, Any]) -> None:
         f"{values['run']} cells run, {values['cells']} in all; {values['notice']}.\n"
         f"{NOTICE}\nResults: {values['results']}\nReport: {values['report']}"
     )
+
+
+def _interval(told: Mapping[str, float], factor: float) -> str:
+    mean, low, high = (_shown(told[key] * factor) for key in ("mean", "low", "high"))
+    return f"{mean} ({low}, {high})"
 
 
 def print_matrix(values: Mapping[str, Any]) -> None:

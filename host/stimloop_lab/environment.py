@@ -31,8 +31,9 @@ from stimloop import assembly
 from stimloop.leading import close_loop
 from stimloop_dsp import Quality
 from stimloop_hw.vocabulary import Bound, StopMode
-from stimloop_lab.arms import Follower
 from stimloop_lab.bedside import bedside
+from stimloop_lab.controls import Follower
+from stimloop_lab.dbs import DbsWitness
 from stimloop_lab.outcome import Gathering
 from stimloop_sim.patients import patient_model
 
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
     from stimloop.prescription import Prescription
     from stimloop.step import Step
-    from stimloop_lab.bedside import Witness
     from stimloop_sim.patient import PatientModel
 
 FEATURES = ("level_uv", "active", "active_s", "trusted", "amplitude_ma")
@@ -125,7 +125,7 @@ class StimulationEnvironment(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[
         self._ticks = ticks
         self._weight = energy_weight
         self._open = ExitStack()
-        with bedside(self._model, device, 0) as (link, _):
+        with bedside(self._model, device, 0, DbsWitness) as (link, _):
             limits = link.limits()
         self._program = prescription.program(limits)
         self._tick_us = assembly.tick_us(prescription, limits)
@@ -152,11 +152,11 @@ class StimulationEnvironment(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[
         super().reset(seed=seed, options=options)
         self.close()
         life = int(self.np_random.integers(_LIVES))
-        link, self._witness = self._open.enter_context(bedside(self._model, self._device, life))
-        self._open.callback(link.stop, StopMode.GROUND)
-        self._log = Gathering(
-            self._tick_us, burst_uv=self._threshold_uv, setpoint_uv=self._threshold_uv
+        link, self._witness = self._open.enter_context(
+            bedside(self._model, self._device, life, DbsWitness)
         )
+        self._open.callback(link.stop, StopMode.GROUND)
+        self._log = Gathering(self._tick_us)
         self._follower = Follower()
         self._session = close_loop(
             link,
@@ -236,14 +236,13 @@ class StimulationEnvironment(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[
         return np.clip(np.array(features, np.float32), space.low, space.high)
 
     def _told(self, step: Step) -> dict[str, Any]:
-        witness: Witness = self._witness
-        witness.listening = True
+        self._witness.listening = True
         return {
             "wanted_ma": step.wanted_ua / 1000,
             "admitted_ma": step.admitted_ua / 1000,
             "bound": Bound(step.bound).name,
             "refused": self._log.refused,
             "stale": self._log.stale,
-            "envelope_uv": witness.envelope_uv,
+            "envelope_uv": self._witness.envelope_uv,
             "time_s": self._done * self._ticks * self._tick_us / 1e6,
         }

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stimloop_lab.arms import Control
-from stimloop_lab.cell import Cell, Rest, Subject
+from stimloop_lab.cell import Cell, Subject
+from stimloop_lab.therapy import Rest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stimloop_lab.arms import Arm
-    from stimloop_lab.outcome import Baseline
-    from stimloop_lab.trial import Patient, Trial
+    from stimloop_lab.patients import Patient
+    from stimloop_lab.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,43 +81,44 @@ class Grid:
             for seed in trial.seeds
             for arm in trial.arms
         )
-        calibration = trial.calibration
-        counted = {calibration.burst_percentile, calibration.setpoint_percentile}
-        # Arms of one detector share a calibration, whose percentiles are those of all of them.
-        self._detectors = list(dict.fromkeys(arm.detector for arm in trial.arms))
+        therapy, calibration = trial.therapy, trial.calibration
         self.rests = {}
-        for number, detector in enumerate(self._detectors):
-            arms = [arm for arm in trial.arms if arm.detector == detector]
-            asked = counted.union(*(arm.percentiles for arm in arms))
+        if not therapy.calibrates:
+            return
+        # Arms of one look share a calibration.
+        self._looks = {arm.name: therapy.look(arm) for arm in trial.arms}
+        for number, look in enumerate(dict.fromkeys(self._looks.values())):
+            arms = tuple(arm for arm in trial.arms if self._looks[arm.name] == look)
             for patient in trial.patients:
                 self.rests[f"rest~{patient.label}~{number}"] = Rest(
                     trial.device,
+                    trial.family,
                     patient,
-                    arms[0],
-                    life(patient, calibration.seed),
-                    calibration.seconds,
-                    tuple(sorted(asked)),
+                    arms,
+                    life(patient, calibration.seed),  # type: ignore[attr-defined]  # it has one
+                    calibration,
                 )
 
     def needs(self, place: Place) -> tuple[str, ...]:
         """Names of the calibrations that a cell waits for."""
+        if not self.rests:
+            return ()
         return (
             self._rest(place.patient, place.arm),
             self._rest(self._donor(place)[0], place.arm),
         )
 
-    def cell(self, place: Place, baselines: Mapping[str, Baseline]) -> Cell:
+    def cell(self, place: Place, baselines: Mapping[str, Any]) -> Cell:
         """The cell, with what was found in calibration."""
         patient, seed = self._donor(place)
-        own, donors = (baselines[name] for name in self.needs(place))
-        calibration = self._trial.calibration
+        own, donors = [baselines[name] for name in self.needs(place)] or (None, None)
         return Cell(
             self._trial.device,
+            self._trial.family,
             Subject(place.patient, life(place.patient, place.seed), own),
             place.arm,
             place.duration_s,
-            calibration.burst_percentile,
-            calibration.setpoint_percentile,
+            self._trial.calibration,
             Subject(patient, life(patient, seed), donors),
         )
 
@@ -148,7 +150,8 @@ class Grid:
         return {name: f"arm {number + 1}" for name, number in zip(names, drawn, strict=True)}
 
     def _rest(self, patient: Patient, arm: Arm) -> str:
-        return f"rest~{patient.label}~{self._detectors.index(arm.detector)}"
+        looks = list(dict.fromkeys(self._looks.values()))
+        return f"rest~{patient.label}~{looks.index(self._looks[arm.name])}"
 
     def _donor(self, place: Place) -> tuple[Patient, int]:
         """The next patient; of one patient alone, its next life."""

@@ -19,7 +19,6 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from stimloop.errors import Violation
-from stimloop_lab.outcome import Baseline, Outcome
 from stimloop_lab.trial import SCHEMA, TrialError
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stimloop_lab.grid import Grid
+    from stimloop_lab.outcome import Outcome
     from stimloop_lab.trial import Trial
 
 _PACKAGES = ("stimloop", "stimloop_dsp", "stimloop_hw", "stimloop_lab", "stimloop_sim")
@@ -76,21 +76,16 @@ class Ledger:
         except OSError as problem:
             raise unwritable(directory, problem) from problem
         self.baselines = {
-            name: Baseline(
-                {float(key): value for key, value in kept[name]["levels_uv"].items()},
-                kept[name]["envelope_uv"],
-            )
-            for name in grid.rests
-            if kept.get(name)
+            name: trial.therapy.kept(kept[name]) for name in grid.rests if kept.get(name)
         }
         self.outcomes = {
-            place.key: Outcome(**kept[place.key])
+            place.key: trial.therapy.outcome(**kept[place.key])
             for place in grid.places
             if kept.get(place.key)
         }
 
-    def keep_baseline(self, name: str, baseline: Baseline) -> None:
-        """Write down what a patient is like without stimulation."""
+    def keep_baseline(self, name: str, baseline: Any) -> None:  # noqa: ANN401  # a therapy's
+        """Write down what was found of a patient."""
         self._keep(name, asdict(baseline))
         self.baselines[name] = baseline
 

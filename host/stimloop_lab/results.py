@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from stimloop_lab.grid import life
-from stimloop_lab.outcome import METRICS
+from stimloop_lab.measures import measures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,68 +21,40 @@ if TYPE_CHECKING:
 
     from stimloop_lab.grid import Grid
     from stimloop_lab.outcome import Outcome
+    from stimloop_lab.therapy import Therapy
     from stimloop_lab.trial import Trial
 
 NO_CLAIM = "virtual patients: no clinical claim"
 RESAMPLES, FEWEST = 2000, 200
 DRAWS = 20_000_000
 """Resamples of a bootstrap: fewer, where this many draws would not do for all."""
-_WHOLE = ("lost_samples", "refused", "stale", "orders")
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A metric as it is shown.
-
-    Attributes
-    ----------
-    name : str
-        Attribute of `Outcome`.
-    label, unit : str
-    factor : float
-        From its unit to the shown one.
-    """
-
-    name: str
-    label: str
-    unit: str = ""
-    factor: float = 1.0
-
-
-MEASURES = (
-    Measure("time_on", "Time with stimulation", "%", 100),
-    Measure("mean_amplitude_ma", "Mean amplitude", "mA"),
-    Measure("teed_uw", "Energy as power, TEED at 500 Ω", "µW"),
-    Measure("teed_ratio", "TEED over that without pause", "%", 100),
-    Measure("mean_error", "Mean error above the setpoint", "%", 100),
-    Measure("bursts_per_s", "Bursts", "1/s"),
-    Measure("mean_burst_ms", "Mean burst", "ms"),
-    Measure("long_bursts", "Bursts over 600 ms, of all", "%", 100),
-    Measure("long_per_min", "Bursts over 600 ms", "1/min"),
-    Measure("switches_per_min", "Switchings", "1/min"),
-    Measure("chattering_per_min", "Full swings of the amplitude", "1/min"),
-    Measure("envelope_uv", "True beta amplitude", "µV"),
-    Measure("envelope_ratio", "True amplitude over that at rest", "%", 100),
-    Measure("net_charge_nc", "Net charge", "nC"),
-    Measure("orders", "Orders sent"),
-    Measure("lost_samples", "Samples lost"),
-    Measure("refused", "Orders refused"),
-    Measure("stale", "of these too late"),
+_PLACE = (
+    ("patient", pa.string()),
+    ("arm", pa.string()),
+    ("seed", pa.int64()),
+    ("noise_seed", pa.int64()),
+    ("duration_s", pa.float64()),
+    ("period", pa.int32()),
 )
+"""Which cell: the first columns of every therapy's results."""
 
-SCHEMA = pa.schema(
-    [
-        ("patient", pa.string()),
-        ("arm", pa.string()),
-        ("seed", pa.int64()),
-        ("noise_seed", pa.int64()),
-        ("duration_s", pa.float64()),
-        ("period", pa.int32()),
-        *((name, pa.int64() if name in _WHOLE else pa.float64()) for name in METRICS),
-    ],
-    metadata={"notice": NO_CLAIM},
-)
-"""Columns of the results, a row for each finished cell."""
+
+def schema(therapy: Therapy[Any, Any, Any]) -> pa.Schema:
+    """Columns of a therapy's results, a row for each finished cell; each tells what it is."""
+    columns = [
+        pa.field(
+            m.name,
+            pa.int64() if m.whole else pa.float64(),
+            metadata={
+                "unit": m.unit,
+                "meaning": m.meaning,
+                "reduction": m.reduction,
+                "illustrative": str(m.illustrative).lower(),
+            },
+        )
+        for m in measures(therapy.outcome)
+    ]
+    return pa.schema([*_PLACE, *columns], metadata={"notice": NO_CLAIM})
 
 
 def table(trial: Trial, grid: Grid, outcomes: Mapping[str, Outcome]) -> pa.Table:
@@ -97,6 +68,7 @@ def table(trial: Trial, grid: Grid, outcomes: Mapping[str, Outcome]) -> pa.Table
         By key of the place.
     """
     codes, periods = grid.codes(), grid.periods()
+    metrics = _metrics(trial)
     rows = [
         {
             "patient": place.patient.label,
@@ -105,7 +77,7 @@ def table(trial: Trial, grid: Grid, outcomes: Mapping[str, Outcome]) -> pa.Table
             "noise_seed": life(place.patient, place.seed),
             "duration_s": place.duration_s,
             "period": periods[place.patient.label, place.seed][place.arm.name],
-            **{name: getattr(outcomes[place.key], name) for name in METRICS},
+            **{name: getattr(outcomes[place.key], name) for name in metrics},
         }
         for place in grid.places
         if place.key in outcomes
@@ -120,7 +92,7 @@ def table(trial: Trial, grid: Grid, outcomes: Mapping[str, Outcome]) -> pa.Table
                 row["period"],
             )
         )
-    return pa.Table.from_pylist(rows, SCHEMA)
+    return pa.Table.from_pylist(rows, schema(trial.therapy))
 
 
 def write(found: pa.Table, path: Path) -> None:
@@ -147,12 +119,13 @@ def tables(
     Returns
     -------
     dict
-        ``trial``, ``notice``, ``blinded``, ``reference``, and ``durations``: for each
+        ``trial``, ``notice``, ``blinded``, ``reference``, ``measures`` (what there is to know
+        of each metric), and ``durations``: for each
         ``seconds``, ``arms`` and ``differences``, both arm → metric → ``mean``, ``low``,
         ``high`` (95 % bootstrap interval over patients and their seeds) and ``values``, a list
         with a value for each patient and seed, NaN where there is none.
     """
-    codes = grid.codes()
+    codes, metrics = grid.codes(), _metrics(trial)
     shown = {
         code: name if unblind else code
         for name, code in sorted(codes.items(), key=lambda item: item[1])
@@ -167,13 +140,13 @@ def tables(
             {
                 "seconds": seconds,
                 "arms": {
-                    name: {metric: _told(cubes[code][metric]) for metric in METRICS}
+                    name: {metric: _told(cubes[code][metric]) for metric in metrics}
                     for code, name in shown.items()
                 },
                 "differences": {
                     name: {
                         metric: _told(cubes[code][metric] - cubes[reference][metric])
-                        for metric in METRICS
+                        for metric in metrics
                     }
                     for code, name in shown.items()
                     if code != reference
@@ -187,6 +160,17 @@ def tables(
         "reference": shown[reference],
         "patients": [patient.label for patient in trial.patients],
         "seeds": list(trial.seeds),
+        "measures": [
+            {
+                "name": m.name,
+                "label": m.label,
+                "unit": m.shown,
+                "factor": m.factor,
+                "drawn": m.drawn,
+                "illustrative": m.illustrative,
+            }
+            for m in measures(trial.therapy.outcome)
+        ],
         "durations": durations,
     }
 
@@ -237,6 +221,10 @@ def _drawn(patients: int, seeds: int) -> npt.NDArray[np.float64]:
     return drawn
 
 
+def _metrics(trial: Trial) -> list[str]:
+    return [m.name for m in measures(trial.therapy.outcome)]
+
+
 def _subjects(trial: Trial) -> list[tuple[Any, int]]:
     return [(patient, seed) for patient in trial.patients for seed in trial.seeds]
 
@@ -247,7 +235,8 @@ def _cube(
     """One arm's metrics, each an array of shape (patients, seeds)."""
     shape = (len(trial.patients), len(trial.seeds))
     at = {(p.label, s): n for n, (p, s) in enumerate(_subjects(trial))}
-    columns = {name: found[name].to_numpy() for name in (*METRICS, "seed", "duration_s")}
+    metrics = _metrics(trial)
+    columns = {name: found[name].to_numpy() for name in (*metrics, "seed", "duration_s")}
     patients, arms = found["patient"].to_pylist(), found["arm"].to_pylist()
     mine = [
         row
@@ -256,7 +245,7 @@ def _cube(
     ]
     places = [at[patients[row], int(columns["seed"][row])] for row in mine]
     cube = {}
-    for name in METRICS:
+    for name in metrics:
         values = np.full(shape, np.nan)
         values.flat[places] = columns[name][mine]
         cube[name] = values

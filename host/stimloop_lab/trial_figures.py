@@ -9,28 +9,27 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stimloop.drawing import ADMITTED, DELIVERED, LEVEL, STYLE, svg
-from stimloop_lab.results import MEASURES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
 
-DRAWN = (
-    *("teed_ratio", "envelope_ratio", "mean_error", "long_per_min"),
-    *("time_on", "switches_per_min"),
-)
+    from stimloop_lab.measures import Measure
+
 POINTS = 400
 """More cells of an arm than this cannot be told apart."""
 
 
-def arms(found: Mapping[str, Mapping[str, Any]], label: str) -> str:
+def arms(found: Mapping[str, Mapping[str, Any]], shown: Sequence[Measure], label: str) -> str:
     """Draw the metrics that matter most, a panel each, a line for each arm.
 
     Parameters
     ----------
     found : mapping
         Arm → metric → ``mean``, ``low``, ``high``, ``values``.
+    shown : sequence of Measure
+        Of these those that are to be drawn.
     label : str
         What it shows, for who does not see it.
 
@@ -39,18 +38,20 @@ def arms(found: Mapping[str, Mapping[str, Any]], label: str) -> str:
     str
         An ``<svg>`` element.
     """
-    measures = [measure for measure in MEASURES if measure.name in DRAWN]
+    measures = [measure for measure in shown if measure.drawn]
+    columns = -(-len(measures) // 2)
     names = list(found)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 2 * (0.9 + 0.28 * len(names))), layout="constrained")
-        panels = figure.subplots(2, 3, sharey=True)
-        for axes, measure in zip(panels.flat, measures, strict=True):
+        panels = figure.subplots(2, columns, sharey=True)
+        for axes, measure in zip(panels.flat, measures, strict=False):
             for row, name in enumerate(names):
                 told = found[name][measure.name]
                 values = np.array(told["values"]) * measure.factor
                 _draw(axes, row, values, [told[k] * measure.factor for k in _TOLD])
-            unit = f", {measure.unit}" if measure.unit else ""
-            axes.set_xlabel(f"{measure.label}{unit}")
+            unit = f", {measure.shown}" if measure.shown else ""
+            mark = "\n(illustrative)" if measure.illustrative else ""
+            axes.set_xlabel(f"{measure.label}{unit}{mark}")
             axes.set_ylim(len(names) - 0.5, -0.5)
             axes.set_yticks(range(len(names)), names)
         return svg(figure, label)

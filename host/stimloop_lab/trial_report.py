@@ -10,12 +10,14 @@ from markupsafe import Markup
 from stimloop.page import render
 from stimloop_lab import trial_figures
 from stimloop_lab.ledger import build, versions
-from stimloop_lab.results import MEASURES
+from stimloop_lab.measures import measures
+from stimloop_sim.patients import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from stimloop_lab.measures import Measure
     from stimloop_lab.trial import Trial
 
 FAILURES_SHOWN = 20
@@ -44,7 +46,11 @@ def write(
         title=trial.name or "A trial",
         trial=trial,
         values=values,
-        durations=[_duration(told) for told in values["durations"]],
+        therapy=FAMILIES[trial.family].therapy,
+        columns=measures(trial.therapy.outcome),
+        durations=[
+            _duration(told, measures(trial.therapy.outcome)) for told in values["durations"]
+        ],
         failed=failed[:FAILURES_SHOWN],
         failures=len(failed),
         versions=versions(),
@@ -55,9 +61,9 @@ def write(
     part.replace(path)
 
 
-def _duration(told: Mapping[str, Any]) -> dict[str, Any]:
+def _duration(told: Mapping[str, Any], shown: Sequence[Measure]) -> dict[str, Any]:
     drawings = {
-        key: Markup(trial_figures.arms(told[key], words))  # noqa: S704  our own SVG
+        key: Markup(trial_figures.arms(told[key], shown, words))  # noqa: S704  our own SVG
         for key, words in (
             ("arms", "Every cell, mean and interval of each arm"),
             ("differences", "Differences of every cell to the reference arm"),
@@ -67,18 +73,19 @@ def _duration(told: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "seconds": told["seconds"],
         "drawings": drawings,
-        **{key: (list(told[key]), _rows(told[key])) for key in ("arms", "differences")},
+        **{key: (list(told[key]), _rows(told[key], shown)) for key in ("arms", "differences")},
     }
 
 
-def _rows(arms: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, list[str]]]:
+def _rows(
+    arms: Mapping[str, Mapping[str, Any]], shown: Sequence[Measure]
+) -> list[tuple[Measure, list[str]]]:
     return [
         (
-            measure.label,
-            measure.unit,
+            measure,
             [_shown(told[measure.name], measure.factor) for told in arms.values()],
         )
-        for measure in MEASURES
+        for measure in shown
     ]
 
 

@@ -46,7 +46,7 @@ def limits() -> Limits:
 def on_link(link: Link, text: str) -> Session | Watch:
     link.hello()
     told = link.limits()
-    log = Gathering(20_000, burst_uv=2.0, setpoint_uv=2.0)
+    log = Gathering(20_000)
     return close_loop(link, prescriptions.loads(text), told, log)
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from stimloop_dsp.ecap import n1_p2_uv
 from stimloop_sim._cord import Body
-from stimloop_sim.cord import CORDS, CordModel, ScsPatient, cord_model
+from stimloop_sim.cord import CORDS, CordModel, ScsPatient
 from stimloop_sim.evoked import Window
 from stimloop_sim.parameter import PatientError
+from stimloop_sim.patients import patient_model
 from stimloop_sim.posture import POSTURES, PUBLISHED, Course
 
 WIDTH_US = 200
@@ -317,11 +318,11 @@ def test_parameters_that_no_patient_has_are_refused(
 
 
 def test_patients_have_names_and_an_unknown_one_is_told_the_nearest() -> None:
-    assert cord_model("calm") is CORDS["calm"]
+    assert patient_model("calm", "scs") is CORDS["calm"]
     with pytest.raises(PatientError, match="choose default"):
-        cord_model("defaults")
+        patient_model("defaults", "scs")
     with pytest.raises(PatientError, match="calm or default or noisy or sitting"):
-        cord_model("tremor")
+        patient_model("tremor", "scs")
 
 
 def test_impossible_pulses_and_rates_are_refused() -> None:

@@ -233,7 +233,9 @@ def test_the_noise_floor_has_the_same_density_at_every_rate(fs_hz: int) -> None:
 
 
 def test_a_misspelt_patient_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(PatientError, match=r"'on_medicaton'; choose on_medication"):
+    with pytest.raises(
+        PatientError, match=r"'on_medicaton' of deep brain stimulation; choose on_medication"
+    ):
         patient_model("on_medicaton")
 
 

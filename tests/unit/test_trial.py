@@ -19,10 +19,13 @@ from stimloop_hw.messages import Status
 from stimloop_hw.program import Mode, Program
 from stimloop_hw.vocabulary import Refusal, SensedFlag
 from stimloop_lab import results, trial
-from stimloop_lab.arms import Control, Follower, RandomDuty
+from stimloop_lab.arms import Control
+from stimloop_lab.controls import Follower, RandomDuty
+from stimloop_lab.dbs import DbsBaseline, DbsGathering, DbsOutcome
 from stimloop_lab.grid import Grid
 from stimloop_lab.ledger import Ledger
-from stimloop_lab.outcome import METRICS, Baseline, Gathering, Outcome
+from stimloop_lab.measures import measures
+from stimloop_lab.therapies import THERAPIES
 from stimloop_lab.trial import TrialError
 
 if TYPE_CHECKING:
@@ -75,7 +78,8 @@ PROGRAM = Program(
     interphase_us=30,
     recharge_ratio=1,
 )
-BASELINE = Baseline({20.0: 1.0, 50.0: 2.0, 75.0: 3.0}, 4.0)
+BASELINE = DbsBaseline({20.0: 1.0, 50.0: 2.0, 75.0: 3.0}, 4.0)
+DBS = THERAPIES["dbs"]
 READING = Reading(0, 0, 1.0, active=False, active_ms=0)
 
 
@@ -157,7 +161,7 @@ def test_one_patient_in_one_life_has_nobody_to_be_yoked_to() -> None:
 
 def test_a_percentile_becomes_the_threshold_of_the_prescription() -> None:
     arm = load().arms[0]
-    asked = arm.prescription({50.0: 2.5})
+    asked = DBS.prescription(arm, DbsBaseline({50.0: 2.5}, 4.0))
     assert asked.detector.threshold_uv == 2.5
     assert asked.capture is None
 
@@ -165,8 +169,8 @@ def test_a_percentile_becomes_the_threshold_of_the_prescription() -> None:
 def test_a_control_of_a_loop_on_the_device_is_decided_by_the_host() -> None:
     on_device = "threshold_percentile = 50\noverride.controller = { where = 'device' }"
     therapy, sham, *_ = load(TEXT.replace("threshold_percentile = 50", on_device, 1)).arms
-    assert therapy.prescription({}).controller.where == "device"
-    assert sham.prescription({}, on_host=True).controller.where == "host"
+    assert DBS.prescription(therapy).controller.where == "device"
+    assert DBS.prescription(sham, on_host=True).controller.where == "host"
 
 
 def test_an_override_changes_a_key_and_another_controller_replaces_the_table() -> None:
@@ -177,7 +181,7 @@ def test_an_override_changes_a_key_and_another_controller_replaces_the_table() -
         'override.controller = { kind = "dual_threshold" }',
         1,
     )
-    asked = load(text).arms[0].prescription({20.0: 1.0, 50.0: 2.0})
+    asked = DBS.prescription(load(text).arms[0], BASELINE)
     assert asked.stimulation.amplitude_ma == 2.5
     assert asked.stimulation.rate_hz == 130.0
     assert asked.controller.kind == "dual_threshold"
@@ -229,9 +233,9 @@ def test_a_follower_wants_nothing_until_it_is_told() -> None:
     assert follower.update(READING).amplitude_ua == 0
 
 
-def gathered(levels: list[float], amplitudes_ua: list[int]) -> Outcome:
+def gathered(levels: list[float], amplitudes_ua: list[int]) -> DbsOutcome:
     """What a loop with these levels and orders comes to."""
-    gathering = Gathering(20_000, burst_uv=3.0, setpoint_uv=1.0)
+    gathering = DbsGathering(20_000, burst_uv=3.0, setpoint_uv=1.0)
     gathering.event(0, 0, "operator", text="start")
     for at, (level, ua) in enumerate(zip(levels, amplitudes_ua, strict=True)):
         flags = SensedFlag.STIM.value if ua else 0
@@ -242,7 +246,17 @@ def gathered(levels: list[float], amplitudes_ua: list[int]) -> Outcome:
         )
     gathering.event(0, 0, "refused", code=Refusal.EXPIRED)
     gathering.event(0, 0, "refused", code=Refusal.BUSY)
-    return gathering.outcome(Group(0, (PROGRAM,)), envelope_uv=2.0, baseline=BASELINE)
+    return outcome(gathering)
+
+
+def outcome(gathering: DbsGathering) -> DbsOutcome:
+    """What these counts come to, beside a patient who was not watched."""
+    return DbsOutcome(
+        **gathering.delivery(Group(0, (PROGRAM,)), math.nan),
+        **gathering.bursting(),
+        envelope_uv=math.nan,
+        envelope_ratio=math.nan,
+    )
 
 
 def test_an_outcome_counts_what_was_done() -> None:
@@ -251,27 +265,25 @@ def test_an_outcome_counts_what_was_done() -> None:
     levels[100:110] = [4.0] * 10
     levels[500:540] = [4.0] * 40
     amplitudes = ([3000] * 750 + [0] * 750) * 2
-    outcome = gathered(levels, amplitudes)
-    assert outcome.time_on == 0.5
-    assert outcome.bursts_per_s == pytest.approx(2 / 60)
-    assert outcome.mean_burst_ms == pytest.approx(500)
-    assert outcome.long_bursts == 0.5
-    assert outcome.long_per_min == pytest.approx(1)
-    assert outcome.mean_error == pytest.approx((2950 * 1 + 50 * 3) / 3000)
-    assert outcome.switches_per_min == 4
-    assert outcome.chattering_per_min == 2
-    assert outcome.envelope_ratio == 0.5
-    assert (outcome.orders, outcome.refused, outcome.stale) == (1500, 2, 1)
-    assert math.isnan(outcome.teed_uw), "without a status nobody knows"
+    found = gathered(levels, amplitudes)
+    assert found.bursts_per_s == pytest.approx(2 / 60)
+    assert found.mean_burst_ms == pytest.approx(500)
+    assert found.long_bursts == 0.5
+    assert found.long_per_min == pytest.approx(1)
+    assert found.mean_error == pytest.approx((2950 * 1 + 50 * 3) / 3000)
+    assert found.switches_per_min == 4
+    assert found.chattering_per_min == 2
+    assert (found.orders, found.refused, found.stale) == (1500, 2, 1)
+    assert math.isnan(found.teed_uw), "without a status nobody knows"
 
 
 def test_what_comes_before_therapy_is_no_outcome() -> None:
-    gathering = Gathering(20_000, burst_uv=3.0, setpoint_uv=1.0)
+    gathering = DbsGathering(20_000, burst_uv=3.0, setpoint_uv=1.0)
     gathering.sensed(Block(0, 20_000, 1, 5, SensedFlag.STIM.value, bytes(20), 3))
     gathering.step(Step(0, 20_000, 9.0, False, 0, 0, 3000, 7690, 3000, 7690, 0, 1))
-    outcome = gathering.outcome(Group(0, (PROGRAM,)), envelope_uv=math.nan, baseline=BASELINE)
-    assert outcome.orders == outcome.lost_samples == 0
-    assert math.isnan(outcome.time_on)
+    found = outcome(gathering)
+    assert found.orders == found.lost_samples == 0
+    assert math.isnan(found.mean_error)
 
 
 def status(t_us: int, delivered_nc: int, i2t: int) -> Status:
@@ -282,7 +294,7 @@ def status(t_us: int, delivered_nc: int, i2t: int) -> Status:
 
 
 def test_energy_is_that_of_the_devices_own_counters() -> None:
-    gathering = Gathering(20_000, burst_uv=3.0, setpoint_uv=1.0)
+    gathering = DbsGathering(20_000, burst_uv=3.0, setpoint_uv=1.0)
     gathering.status(0, status(0, 0, 0))
     gathering.event(0, 0, "operator", text="start")
     for at in range(100):
@@ -290,19 +302,18 @@ def test_energy_is_that_of_the_devices_own_counters() -> None:
     pulses = 2_000_000 / 7690
     gathering.status(99, status(2_000_000, 0, round(3000**2 * 60 * pulses)))
     gathering.status(100, status(2_500_000, 0, 10**15))  # the ramp down is no therapy
-    outcome = gathering.outcome(Group(0, (PROGRAM,)), envelope_uv=1.0, baseline=BASELINE)
-    assert outcome.teed_ratio == pytest.approx(1.0, rel=1e-6)
-    assert outcome.teed_uw == pytest.approx(3000**2 * 60 / 7690 * 500 / 1e6, rel=1e-6)
+    found = outcome(gathering)
+    assert found.teed_ratio == pytest.approx(1.0, rel=1e-6)
+    assert found.teed_uw == pytest.approx(3000**2 * 60 / 7690 * 500 / 1e6, rel=1e-6)
 
 
-def outcome_of(value: float) -> Outcome:
-    return _outcome(dict.fromkeys(METRICS, value))
+def outcome_of(value: float) -> DbsOutcome:
+    return _outcome({m.name: value for m in measures(DbsOutcome)})
 
 
-def _outcome(values: dict[str, Any]) -> Outcome:
-    return Outcome(
-        **{name: int(v) if name in results._WHOLE else v for name, v in values.items()}
-    )
+def _outcome(values: dict[str, Any]) -> DbsOutcome:
+    whole = {m.name for m in measures(DbsOutcome) if m.whole}
+    return DbsOutcome(**{name: int(v) if name in whole else v for name, v in values.items()})
 
 
 def test_a_paired_difference_forgets_what_patients_differ_in() -> None:
@@ -378,11 +389,13 @@ def ledger(tmp_path: Path) -> Callable[[str], Ledger]:
 def test_what_is_kept_comes_back_bit_for_bit(ledger: Callable[..., Ledger]) -> None:
     first = ledger()
     key = Grid(load()).places[3].key
-    outcome = _outcome({name: math.pi * 1e-9 * (n + 1) for n, name in enumerate(METRICS)})
-    first.keep_outcome(key, outcome)
+    kept = _outcome(
+        {m.name: math.pi * 1e-9 * (n + 1) for n, m in enumerate(measures(DbsOutcome))}
+    )
+    first.keep_outcome(key, kept)
     first.keep_baseline("rest~default~0", BASELINE)
     again = ledger()
-    assert again.outcomes == {key: outcome}
+    assert again.outcomes == {key: kept}
     assert again.baselines == {"rest~default~0": BASELINE}
 
 

@@ -17,15 +17,16 @@ from stimloop_dsp import RPeaks
 from stimloop_sim._vagus import Vagus
 from stimloop_sim.activity import CHUNK_S, Activity, Course
 from stimloop_sim.parameter import PatientError
+from stimloop_sim.patients import patient_model
 from stimloop_sim.seizures import Epilepsy, Plan, Seizures
-from stimloop_sim.vns import FRONTAL, PATIENTS, RATES_HZ, STILL, Heart, Nerve, VnsPatient
+from stimloop_sim.vns import FRONTAL, NERVES, RATES_HZ, STILL, Heart, Nerve, VnsPatient
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDTH_US = 250
 PERIOD_US = 50_000  # 20 Hz
-CLUSTER = PATIENTS["cluster"]
+CLUSTER = NERVES["cluster"]
 ONE = replace(CLUSTER, epilepsy=Epilepsy(per_day=500.0, first_s=60.0, rising=1.0, early=0.0))
 
 
@@ -91,7 +92,7 @@ def test_the_r_waves_told_are_those_in_the_samples_at_every_rate(fs_hz: int) -> 
 
 
 def test_the_rate_of_the_beats_is_the_rate_told() -> None:
-    patient = VnsPatient(PATIENTS["resting"], seed=1)
+    patient = VnsPatient(NERVES["resting"], seed=1)
     told, beats = [], 0
     for _ in range(600):
         live(patient, 1)
@@ -102,7 +103,7 @@ def test_the_rate_of_the_beats_is_the_rate_told() -> None:
 
 
 def test_a_resting_heart_varies_with_breath_and_as_much_as_people_do() -> None:
-    patient = VnsPatient(PATIENTS["resting"], seed=2)
+    patient = VnsPatient(NERVES["resting"], seed=2)
     live(patient, 1800)
     rr_s = np.diff(patient.r_samples) / patient.fs_hz
     rmssd_ms = 1000 * np.sqrt(np.mean(np.diff(rr_s) ** 2))
@@ -199,7 +200,7 @@ def test_treated_and_untreated_arms_live_through_the_same_day() -> None:
 
 
 def test_a_train_slows_the_heart_a_little_and_only_while_it_lasts() -> None:
-    steady = replace(PATIENTS["resting"], heart=Heart(rsa=0.0, lf=0.0, vlf=0.0))
+    steady = replace(NERVES["resting"], heart=Heart(rsa=0.0, lf=0.0, vlf=0.0))
     patient = VnsPatient(steady, seed=1)
     before = rates_bpm(patient, 5)[-1]
     during = rates_bpm(patient, 30, 3500)[-1]
@@ -232,7 +233,7 @@ def test_recruitment_follows_strength_duration_and_rate(
 
 def test_half_of_the_trains_alter_the_voice_at_2_ma_and_hardly_any_at_1() -> None:
     def share(amplitude_ua: int) -> float:
-        patient = VnsPatient(PATIENTS["resting"], seed=6)
+        patient = VnsPatient(NERVES["resting"], seed=6)
         altered = 0
         for _ in range(100):
             live(patient, 2, amplitude_ua)
@@ -248,7 +249,7 @@ def test_half_of_the_trains_alter_the_voice_at_2_ma_and_hardly_any_at_1() -> Non
 
 
 def test_noradrenaline_comes_with_the_train_and_serotonin_over_days() -> None:
-    patient = VnsPatient(PATIENTS["resting"], seed=1)
+    patient = VnsPatient(NERVES["resting"], seed=1)
     live(patient, 30, 2000)
     high = patient.truth
     live(patient, 120)
@@ -258,7 +259,7 @@ def test_noradrenaline_comes_with_the_train_and_serotonin_over_days() -> None:
 
 
 def test_pulses_at_1_hz_are_one_train() -> None:
-    patient = VnsPatient(PATIENTS["resting"], seed=1)
+    patient = VnsPatient(NERVES["resting"], seed=1)
     for _ in range(10):
         patient.sense(np.array([1500, 0, 0, 0, 0] * 50, np.int32), WIDTH_US, 1_000_000)
     assert patient.truth.trains == 1
@@ -287,7 +288,7 @@ def test_bouts_are_the_same_in_whatever_chunks_they_are_asked_for_and_differ_by_
 
 def test_muscle_noise_comes_with_exertion() -> None:
     hard = Activity(exertions_per_h=60.0, exertion_bpm=100.0, exertion_s=600.0)
-    none = PATIENTS["resting"]
+    none = NERVES["resting"]
     noisy = live(VnsPatient(replace(none, activity=hard), seed=1), 300)
     quiet = live(VnsPatient(none, seed=1), 300)
     rough = [np.median(np.abs(np.diff(samples_uv))) for samples_uv in (noisy, quiet)]
@@ -320,10 +321,10 @@ def test_parameters_that_do_not_fit_each_other_are_refused() -> None:
 
 def test_an_unknown_patient_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(PatientError, match="choose frontal"):
-        VnsPatient.named("frontl")
+        patient_model("frontl", "vns")
     with pytest.raises(PatientError, match="cluster or frontal or resting or temporal"):
-        VnsPatient.named("xyz")
-    assert VnsPatient.named("frontal").fs_hz == 250
+        patient_model("xyz", "vns")
+    assert patient_model("frontal", "vns").patient().fs_hz == 250
 
 
 def test_a_rate_the_front_end_does_not_have_and_blocks_that_are_none_are_refused() -> None:
