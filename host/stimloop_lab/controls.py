@@ -77,6 +77,7 @@ class RandomDuty:
         self._seed = seed
         self._on = False
         self._left = 0.0
+        self._seen_us = -1
 
     def control(
         self,
@@ -95,17 +96,21 @@ class RandomDuty:
         self.reset()
         return self
 
-    def update(self, reading: Reading) -> Setting:  # noqa: ARG002  that is its point
-        """Take the next reading, and heed it not."""
-        while self._left < 1:
+    def update(self, reading: Reading) -> Setting:
+        """Take the next reading, and heed no more of it than its time."""
+        # Without pulses a device that senses after them reads less often.
+        elapsed = 1.0 if self._seen_us < 0 else (reading.t_us - self._seen_us) / self.tick_us
+        self._seen_us = reading.t_us
+        while self._left < elapsed:
             self._on = not self._on
             self._left += self._drawn()
-        self._left -= 1
+        self._left -= elapsed
         return self._settings[self._on]
 
     def reset(self) -> None:
         """Return to the state before the first reading."""
         self._rng = np.random.Generator(np.random.PCG64DXSM([_STREAM, self._seed]))
+        self._seen_us = -1
         self._on = bool(self._rng.random() < self._duty)
         self._left = self._drawn()
 

@@ -18,16 +18,16 @@ CONTROLS = """
 name = "by chance"
 kind = "random_duty"
 of = "{of}"
-duty = 0.5
-mean_on_s = 1.0
+duty = 0.8
+mean_on_s = 2.0
 """
 TRIALS = {
     "scs": SCS.replace("durations_s = [4]", "durations_s = [5]")
     + '[[arms]]\nname = "sham"\nkind = "sham"\nof = "closed"\n'
     + CONTROLS.format(of="closed"),
-    "vns": VNS.replace("durations_s = [4]", "durations_s = [30]").replace(
+    "vns": VNS.replace("durations_s = [4]", "durations_s = [20]").replace(
         '../vns_autostim.toml"\n',
-        '../vns_autostim.toml"\noverride.controller = { on_s = 5, off_s = 10, rest_s = 5 }\n',
+        '../vns_autostim.toml"\noverride.controller = { on_s = 5, off_s = 5, rest_s = 5 }\n',
     )
     + '[[arms]]\nname = "yoked"\nkind = "yoked"\nof = "auto"\n'
     + CONTROLS.format(of="auto"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,14 +213,18 @@ def test_arms_of_a_patient_share_its_noise_and_patients_share_none() -> None:
 def test_a_random_duty_cycle_keeps_its_duty_and_its_mean() -> None:
     controller = RandomDuty(duty=0.3, mean_on_s=1.0, seed=5)
     controller.control(None, PROGRAM, 20_000, 0.0, 0.0)  # type: ignore[arg-type]  # unread
-    on = np.array([controller.update(READING).amplitude_ua > 0 for _ in range(500_000)])
+    readings = [replace(READING, t_us=20_000 * n) for n in range(500_000)]
+    on = np.array([controller.update(reading).amplitude_ua > 0 for reading in readings])
     assert on.mean() == pytest.approx(0.3, abs=0.02)
     begins = np.count_nonzero(np.diff(on.astype(int)) > 0)
     # A period shorter than a tick is not seen.
     assert on.sum() * 0.02 / begins == pytest.approx(1.0, rel=0.06)
     controller.reset()
-    again = [controller.update(READING).amplitude_ua > 0 for _ in range(1000)]
+    again = [controller.update(reading).amplitude_ua > 0 for reading in readings[:1000]]
     assert again == on[:1000].tolist(), "a reset draws the same"
+    controller.reset()
+    seldom = [controller.update(reading).amplitude_ua > 0 for reading in readings[::5]]
+    assert np.mean(seldom) == pytest.approx(0.3, abs=0.02), "it goes by time, not by ticks"
 
 
 def test_a_follower_wants_nothing_until_it_is_told() -> None:
