@@ -120,8 +120,9 @@ def window(
     settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
     shown = Window(station, settings)
     shown.emergency.install(qapp)
-    shown.show()
-    qtbot.waitExposed(shown)
+    with qtbot.waitActive(shown):
+        shown.show()
+        shown.activateWindow()
     yield shown
     qapp.removeEventFilter(shown.emergency)
     shown.close()

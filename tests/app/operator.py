@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QCheckBox, QRadioButton
 
 from stimloop.app.connect import Connect
 from stimloop.app.program import Program
@@ -46,7 +47,10 @@ class Operator:
     def click(self, button: QAbstractButton) -> None:
         assert button.isVisible()
         assert button.isEnabled()
-        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        # A box is hit at its mark: beside it and its words nothing happens.
+        marked = isinstance(button, QCheckBox | QRadioButton)
+        at = QPoint(12, button.height() // 2) if marked else button.rect().center()
+        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton, pos=at)
 
     def sheet(self, kind: type[_W]) -> _W:
         """The question that is open, once it is."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MEASURES = ("Current", "Charge", "Density", "Shannon k")
 WHOLE = ("TEED", "Mean current", "Battery")
 _FULL = 1000
+_LEAST_PX = 240
+_NEAR = 0.9
+"""Beyond this part of a limit its number is colored."""
 _YEAR_DAYS = 365.25
 
 
@@ -27,9 +30,10 @@ class DosePanel(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("panel", True)
+        self.setMinimumWidth(_LEAST_PX)
         self._title = label(role="heading")
         self._values: dict[str, QLabel] = {}
-        self._limits: dict[str, QLabel] = {}
+        self._notes: dict[str, QLabel] = {}
         self._bars: dict[str, QProgressBar] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(14, 12, 14, 12)
@@ -44,21 +48,21 @@ class DosePanel(QFrame):
         column.addStretch()
 
     def _add(self, column: QVBoxLayout, name: str, *, bar: bool) -> None:
-        value, limit = label(), label(role="small", tone="muted")
+        self._values[name] = value = label()
         value.setAccessibleName(tr(name))
-        self._values[name], self._limits[name] = value, limit
         grid = QGridLayout()
-        grid.setVerticalSpacing(2)
+        grid.setVerticalSpacing(3)
         grid.addWidget(label(tr(name), tone="muted"), 0, 0)
         grid.addWidget(value, 0, 1)
-        grid.addWidget(limit, 1, 0, 1, 2)
         grid.setColumnStretch(0, 1)
         if bar:
-            meter = QProgressBar(maximum=_FULL, textVisible=False)
-            meter.setProperty("role", "meter")
-            meter.setAccessibleName(tr("{name} as part of its limit", name=tr(name)))
-            self._bars[name] = meter
-            grid.addWidget(meter, 2, 0, 1, 2)
+            self._bars[name] = below = QProgressBar(maximum=_FULL, textVisible=False)
+            below.setProperty("role", "meter")
+            below.setAccessibleName(tr("{name} as part of its limit", name=tr(name)))
+            grid.addWidget(below, 1, 0, 1, 2)
+        else:
+            self._notes[name] = note = label(role="small", tone="muted")
+            grid.addWidget(note, 1, 0, 1, 2)
         column.addLayout(grid)
 
     def show_dose(
@@ -77,8 +81,8 @@ class DosePanel(QFrame):
             self._title.setText(tr("No contact carries current"))
             for value in self._values.values():
                 say(value, "–", "muted")
-            for limit in self._limits.values():
-                limit.setText("")
+            for note in self._notes.values():
+                note.setText("")
             for bar in self._bars.values():
                 bar.setValue(0)
             return
@@ -92,22 +96,17 @@ class DosePanel(QFrame):
             ("Charge", burden.charge_uc, burden.charge_max_uc, "µC"),
             ("Density", burden.density_uc_cm2, burden.density_max_uc_cm2, "µC/cm²"),
         ):
-            self._show(name, f"{value:.3g} {unit}", value / most)
-            self._limits[name].setText(tr("of {most:.4g} {unit}", most=most, unit=unit))
-        k = burden.shannon_k
-        self._show(
-            "Shannon k",
-            f"{k:.2f}".replace("-", "−") if k > float("-inf") else "–",  # noqa: RUF001  the sign
-            k / exposure.SHANNON_K,
-        )
-        self._limits["Shannon k"].setText(tr("of {most:g}", most=exposure.SHANNON_K))
+            self._show(name, value / most, f"{value:.3g}", f"{most:.4g} {unit}")
+        most = exposure.SHANNON_K
+        k = f"{burden.shannon_k:.2f}".replace("-", "−")  # noqa: RUF001  the sign
+        charged = burden.charge_uc > 0
+        self._show("Shannon k", burden.shannon_k / most, k if charged else "–", f"{most:g}")
 
-    def _show(self, name: str, text: str, fraction: float) -> None:
-        tone = "alarm" if fraction > 1 else "warning" if fraction > 0.9 else ""
-        say(self._values[name], f"⚠ {text}" if fraction > 1 else text, tone)
-        self._bars[name].setValue(
-            min(_FULL, max(0, round(fraction * _FULL))) if fraction > 0 else 0
-        )
+    def _show(self, name: str, fraction: float, value: str, most: str) -> None:
+        tone = "alarm" if fraction > 1 else "warning" if fraction > _NEAR else ""
+        told = tr("{value} of {most}", value=value, most=most)
+        say(self._values[name], f"⚠ {told}" if fraction > 1 else told, tone)
+        self._bars[name].setValue(round(min(1.0, max(0.0, fraction)) * _FULL))
 
     def _show_whole(
         self, asked: Stimulation, limits: Limits, battery: BatteryState | None
@@ -115,16 +114,16 @@ class DosePanel(QFrame):
         ohm = limits.impedance_ohm
         current_ua = exposure.mean_current_ua(asked)
         say(self._values["TEED"], f"{exposure.teed_uw(asked, ohm):.3g} µW")
-        self._limits["TEED"].setText(tr("at {ohm} Ω per contact", ohm=ohm))
+        self._notes["TEED"].setText(tr("at {ohm} Ω per contact", ohm=ohm))
         say(self._values["Mean current"], f"{current_ua:.3g} µA")
-        self._limits["Mean current"].setText(tr("averaged, pauses too"))
+        self._notes["Mean current"].setText(tr("averaged, pauses too"))
         if battery is None or not current_ua:
             say(self._values["Battery"], "–", "muted")
-            self._limits["Battery"].setText("")
+            self._notes["Battery"].setText("")
             return
         days = exposure.most_days(current_ua, battery.left_uah)
         text = f"{days / _YEAR_DAYS:.1f} a" if days > 2 * _YEAR_DAYS else f"{days:.0f} d"
         say(self._values["Battery"], tr("at most {time}", time=text))
-        self._limits["Battery"].setText(
-            tr("of {left:.0f} mAh, by the pulses alone", left=battery.left_uah / 1000)
+        self._notes["Battery"].setText(
+            tr("{left:.0f} mAh, for pulses alone", left=battery.left_uah / 1000)
         )

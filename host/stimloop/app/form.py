@@ -68,7 +68,7 @@ class Form(QWidget):
             editor.setFixedWidth(_WIDTH_PX)
             title.setBuddy(editor)
             self.editors[field.name] = editor
-            beside = " ".join(part for part in (field.unit, ranges(field.name)) if part)
+            beside = " ".join(part for part in (ranges(field.name), field.unit) if part)
             told = label(beside, role="small", tone="muted", wrap=True)
             grid.addWidget(title, row, 0)
             grid.addWidget(editor, row, 1)

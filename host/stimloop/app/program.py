@@ -162,7 +162,8 @@ class Program(PageWidget):
             if self.editor is None or limits.crc != self.editor.limits.crc:
                 self._build(limits, identity.serial)
         if self.editor is not None:
-            self.editor.take_programmed(description.prescription)
+            committed = bool(self._snapshot.committed_crc)
+            self.editor.take_programmed(description.prescription if committed else "")
             self._show()
 
     def refresh(self, snapshot: Snapshot) -> None:

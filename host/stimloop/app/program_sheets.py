@@ -42,7 +42,8 @@ class ReadBackSheet(Sheet):
         super().__init__(parent, tr("Read back from the device"), theme)
         changed = [held for held in read_back.parameters if held.held != held.before]
         quantised = [held for held in read_back.parameters if held.held != held.asked]
-        shown = changed + [held for held in quantised if held not in changed]
+        first = changed + [held for held in quantised if held not in changed]
+        rest = [held for held in read_back.parameters if held not in first]
         self.say(
             tr(
                 "The device holds program {crc:08X}. {changed} values differ from before, "
@@ -53,7 +54,7 @@ class ReadBackSheet(Sheet):
                 quantised=len(quantised),
             )
         )
-        self.table = _table(shown or read_back.parameters)
+        self.table = _table(first + rest)
         self.body.addWidget(self.table)
         self.ask(tr("Commit"))
 

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from stimloop import tables
-from stimloop.app.bounds import said, stepped
+from stimloop.app.bounds import runs, said, stepped
 from stimloop.app.buttons import tab
 from stimloop.app.fields import fields_of
 from stimloop.app.form import Form
@@ -55,6 +55,7 @@ class SettingsPane(QFrame):
 
     Attributes
     ----------
+    tabs : list of QPushButton
     edited : Signal(str, str, object)
         Table, key and new value.
     """
@@ -70,25 +71,27 @@ class SettingsPane(QFrame):
         self.forms: dict[str, Form] = {}
         self._stages: dict[tuple[str, str], QLabel] = {}
         self._editor: Editor
-        self._tabs = QStackedWidget()
-        self._buttons: list[QPushButton] = []
+        self._stack = QStackedWidget()
+        self.tabs: list[QPushButton] = []
         column = QVBoxLayout(self)
         column.setContentsMargins(14, 12, 14, 12)
         row = QHBoxLayout()
         row.setSpacing(4)
         self._add_tab(row, tr("Pulses"), self._pulses())
         for title, name, model in TABS:
+            if name == "magnet" and not runs("swipe_ms", limits)[-1].high:
+                continue  # this device heeds none
             self._add_tab(row, tr(title), self._scrolled(name, model))
         row.addStretch()
         column.addLayout(row)
-        column.addWidget(self._tabs, 1)
-        self._buttons[0].click()
+        column.addWidget(self._stack, 1)
+        self.tabs[0].click()
 
     def _add_tab(self, row: QHBoxLayout, title: str, page: QWidget) -> None:
-        number = self._tabs.addWidget(page)
+        number = self._stack.addWidget(page)
         button = tab(title, exclusive=True)
-        button.clicked.connect(lambda: self._tabs.setCurrentIndex(number))
-        self._buttons.append(button)
+        button.clicked.connect(lambda: self._stack.setCurrentIndex(number))
+        self.tabs.append(button)
         row.addWidget(button)
 
     def _pulses(self) -> QWidget:

@@ -65,12 +65,22 @@ class Sheet(QWidget):
         inner.addWidget(heading)
         inner.addLayout(self.body)
         inner.addLayout(self._row)
+        # Without an alignment, which would cost wrapped paragraphs their height.
+        middle = QHBoxLayout()
+        middle.addStretch(1)
+        middle.addWidget(self.frame, 4)
+        middle.addStretch(1)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(24, 24, 24, 24)
-        outer.addStretch()
-        outer.addWidget(self.frame, alignment=Qt.AlignmentFlag.AlignHCenter)
-        outer.addStretch()
+        outer.addStretch(1)
+        outer.addLayout(middle)
+        outer.addStretch(1)
         parent.installEventFilter(self)
+
+    def wear(self, theme: Theme) -> None:
+        """Take the colors of another theme."""
+        self._theme = theme
+        self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's name
         """Dim what cannot be used now."""

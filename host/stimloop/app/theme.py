@@ -212,7 +212,8 @@ THEMES = {theme.name: theme for theme in (DARK, LIGHT, CONTRAST)}
 
 _SHEET = Template("""
 * { font-family: "$family"; font-size: ${px}px; color: $text; }
-QMainWindow, #pages, QScrollArea, #scrolled { background: $ground; }
+QMainWindow, #pages { background: $ground; }
+QScrollArea, #scrolled { background: transparent; border: 0; }
 QWidget#banner { background: $banner; }
 #banner QLabel { color: $on_banner; font-weight: bold; }
 QFrame#navigation { background: $surface; border: 0; border-right: 1px solid $line; }
@@ -253,7 +254,7 @@ QPushButton[role="page"] {
     text-align: left; border: 0; border-radius: 0; background: transparent;
     min-height: 52px; padding: 0 16px; border-left: 5px solid transparent; }
 QPushButton[role="page"]:hover { background: $raised; }
-QPushButton[role="page"]:focus { border: 2px solid $accent; border-left: 5px solid $accent; }
+QPushButton[role="page"]:focus { border: 2px dashed $accent; }
 QPushButton[role="page"]:checked {
     background: $raised; color: $text; border-left: 5px solid $accent; font-weight: bold; }
 QPushButton#stop {
@@ -263,7 +264,7 @@ QPushButton#stop:hover, QPushButton#stop:focus { border: 5px solid $text; }
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {
     background: $raised; border: 1px solid $line; border-radius: 6px;
     min-height: ${inner}px; padding: 1px 10px; selection-background-color: $accent;
-    selection-color: $on_accent; }
+    selection-color: $on_accent; placeholder-text-color: $muted; }
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {
     border: 2px solid $accent; padding: 0 9px; }
 QLineEdit[wrong="true"], QSpinBox[wrong="true"], QDoubleSpinBox[wrong="true"] {
@@ -272,8 +273,8 @@ QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabl
     color: $muted; border-style: dashed; }
 QSpinBox, QDoubleSpinBox { padding-right: 2px; }
 QLineEdit[role="value"] { font-size: ${large}px; font-weight: bold; }
-QComboBox::drop-down { border: 0; width: 28px; }
-QComboBox QAbstractItemView, QListWidget, QTreeView, QTableView {
+QHeaderView { background: $raised; border: 0; }
+QComboBox QAbstractItemView, QListView, QTreeView, QTableView {
     background: $surface; border: 1px solid $line; outline: 0;
     selection-background-color: $accent; selection-color: $on_accent; }
 QListWidget::item, QComboBox QAbstractItemView::item {

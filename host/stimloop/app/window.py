@@ -30,6 +30,7 @@ from stimloop.app.sheet import Sheet
 from stimloop.app.shortcuts import ShortcutSheet
 from stimloop.app.theme import DARK, SCALES, THEMES
 from stimloop.app.watch import Watch
+from stimloop.station import Phase
 from stimloop.station.requests import Refused
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from stimloop.station.requests import Description
 
 MENUS = ("File", "Edit", "Therapy", "View", "Help")
-SMALLEST = (1200, 760)
+SMALLEST = (1280, 760)
 
 
 class Window(QMainWindow):
@@ -64,6 +65,7 @@ class Window(QMainWindow):
     banner, notice, safety : Banner, Notice, SafetyBar
     emergency : Emergency
     watch : Watch
+    settings : QSettings
     """
 
     def __init__(self, station: Station, settings: QSettings | None = None) -> None:
@@ -72,8 +74,10 @@ class Window(QMainWindow):
         self.setMinimumSize(*SMALLEST)
         self.resize(1280, 800)
         self._station = station
-        self._settings = QSettings("stimloop", "programmer") if settings is None else settings
+        self.settings = QSettings("stimloop", "programmer") if settings is None else settings
         self._said = 0
+        self._phase = Phase.EMPTY
+        self._leaves = False
         self._shown = PAGES[0].name
         self.theme = self._remembered_theme()
         self.banner = Banner()
@@ -154,7 +158,8 @@ class Window(QMainWindow):
             choose.setChecked(theme.name == self.theme.name)
             group.addAction(choose)
         view.addSeparator()
-        self._add("View", tr("Larger text"), lambda: self._resize_text(1), "Ctrl++", "Ctrl+=")
+        larger = partial(self._resize_text, 1)
+        self.larger = self._add("View", tr("Larger text"), larger, "Ctrl++", "Ctrl+=")
         self._add("View", tr("Smaller text"), lambda: self._resize_text(-1), "Ctrl+-")
         self._add("Therapy", tr("Stop stimulation at once (Esc)"), self.emergency.trigger)
         self._menus["File"].addSeparator()
@@ -199,15 +204,17 @@ class Window(QMainWindow):
         application.setStyleSheet(theme.style)
         for page in self.pages.values():
             page.wear(theme)
-        self._settings.setValue("theme", theme.name)
-        self._settings.setValue("scale", theme.scale)
+        for sheet in self._middle.findChildren(Sheet):
+            sheet.wear(theme)
+        self.settings.setValue("theme", theme.name)
+        self.settings.setValue("scale", theme.scale)
 
     def _choose(self, name: str) -> None:
         self.wear(replace(THEMES[name], scale=self.theme.scale))
 
     def _remembered_theme(self) -> Theme:
-        theme = THEMES.get(str(self._settings.value("theme")), DARK)
-        scale = float(str(self._settings.value("scale", 1.0)))
+        theme = THEMES.get(str(self.settings.value("theme")), DARK)
+        scale = float(str(self.settings.value("scale", 1.0)))
         return replace(theme, scale=scale if scale in SCALES else 1.0)
 
     def _resize_text(self, step: int) -> None:
@@ -227,6 +234,7 @@ class Window(QMainWindow):
             self.notice.show_sentence(tr("STOP was acknowledged by the device."), "good")
 
     def _refresh(self, snapshot: Snapshot) -> None:
+        self._phase = snapshot.phase
         self.safety.show_snapshot(snapshot)
         if snapshot.said_number != self._said:
             self._said = snapshot.said_number
@@ -249,7 +257,28 @@ class Window(QMainWindow):
         self.notice.show_sentence(sentence, "alarm")
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  Qt's name
-        """Detach; what the station does goes on."""
+        """Detach; what the station does goes on, so that a therapy is asked about first."""
+        if self._phase is Phase.THERAPY and not self._leaves:
+            event.ignore()
+            self._ask_to_leave()
+            return
         self.watch.end()
         self._station.close()
         event.accept()
+
+    def _ask_to_leave(self) -> None:
+        if self.questioned:
+            return
+        sheet = Sheet(self._middle, tr("The device stimulates"), self.theme)
+        sheet.say(
+            tr(
+                "Closing the window does not end that: the station goes on, and the next "
+                "stimloop app attaches to it. Press STOP first to end it."
+            )
+        )
+        sheet.accepted.connect(self._leave)
+        sheet.ask(tr("Leave it running"))
+
+    def _leave(self) -> None:
+        self._leaves = True
+        self.close()
