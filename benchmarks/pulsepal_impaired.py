@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from stimloop_hw.errors import LinkError, TrainRefused, UnknownState, WrongPeer
 from stimloop_hw.generator import Train
-from stimloop_hw.pulsepal import FILL, PulsePal
+from stimloop_hw.pulsepal import PulsePal
+from stimloop_hw.pulsepal_exchange import FILL
 from stimloop_hw.pulsepal_protocol import CYCLE_US, START, TIMES, Code, Op
 from stimloop_sim.pulsepal import PulsePal as Device
 from stimloop_sim.pulsepal_port import PulsePalPort

@@ -24,27 +24,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
-from stimloop_hw.errors import LinkLost, TrainRefused, UnknownState, WrongPeer
+from stimloop_hw.errors import TrainRefused, UnknownState, WrongPeer
 from stimloop_hw.generator import GENERATORS, Played, Train
-from stimloop_hw.ports import Port, clock_of, open_port
+from stimloop_hw.ports import clock_of, open_port
+from stimloop_hw.pulsepal_exchange import BY_HAND, FILLS, Exchange, TimedPort
 from stimloop_hw.pulsepal_protocol import (
-    ACK,
     CHANNELS,
     CODES,
     CYCLE_US,
-    HELLO,
     MODELS,
     NAMES,
     START,
-    STORED_SIZE,
     TIMES,
     Code,
     Everything,
     Op,
     Output,
-    Settings,
     model_of,
 )
 
@@ -56,41 +53,19 @@ if TYPE_CHECKING:
 
 NEWEST = 39
 """Firmware versions up to this are told to be of model 2."""
-ANSWER_MS = 100
-"""An answer comes within this, far less than the 500 ms that the device waits for a byte."""
-CARD_MS = 300
-"""A file of the card comes within this: the device says nothing while it reads or writes, and
-may as well be waiting for a byte, which it does for 500 ms."""
-APART_US = 1_000
-"""Between the two aborts, at least."""
 DELAY_US = 5_000
 """A train begins so long after its trigger: a command that is read while it plays, and whose
 bytes come apart, would hold a pulse's voltage for so long."""
 MARGIN_US = 1_000
 """A train that has ended for so long has ended on the device's clock as well."""
-FILL = b"\x7f"
-"""Completes a command that lost bytes: next to 0 V, no parameter's number, no start."""
-FILLS = (8, 192, 192)
-"""So many of them: a few bytes are lost mostly; a whole program has 178."""
 FILE = b"stimloop.pps"
 """On the card: the program of the latest train."""
 REFUGE = b"stimrest.pps"
 """And one of 0 V on every channel."""
 _ALL = (1 << CHANNELS) - 1
-_HANDSHAKE = bytes((START, Op.HANDSHAKE))
-_BY_HAND = (
-    "click its joystick and look at its display (after COMM. FAILURE it waits for that click), "
-    "or switch it off"
-)
 
 
-class TimedPort(Port, Protocol):
-    """A port whose read timeout can be set, as that of every pyserial port, s."""
-
-    timeout: float | None
-
-
-class PulsePal:
+class PulsePal(Exchange):
     """One Pulse Pal, of which one channel stimulates.
 
     Parameters
@@ -125,15 +100,10 @@ class PulsePal:
                 f"channel {channel} was asked for; a Pulse Pal has channels 1 to {CHANNELS}: "
                 "choose one of them"
             )
-        self.name = name
-        self.doubt = ""
+        super().__init__(port, name, clock_ns)
         self.idle_ns = 0
-        self.firmware = 0
         self.model = MODELS[2]
-        self.capability = GENERATORS["pulsepal-2"]
-        self._port = port
         self._channel = channel
-        self._clock_ns = clock_ns
         self._silent = Output.silent(self.model.zero)
         self._held: Output | None = None  # on our channel; the others are silent then
         self._saved = False  # and so it stands on the card
@@ -180,11 +150,6 @@ class PulsePal:
     def close(self) -> None:
         """Release the port; the train in play still ends by itself."""
         self._port.close()
-
-    @property
-    def now_ns(self) -> int:
-        """Time of the port's clock, ns."""
-        return self._clock_ns()
 
     # Orders --------------------------------------------------------------------------------
 
@@ -289,6 +254,8 @@ class PulsePal:
             If the port fails.
         """
         unsure = bool(self.doubt)
+        if unsure:
+            self._held = None
         for fill in FILLS:
             if unsure:
                 self._complete(fill)
@@ -298,7 +265,7 @@ class PulsePal:
             unsure = True
             self.doubt = self.doubt or f"{self.name} did not answer after an abort"
         else:
-            self.doubt = f"{self.name} does not answer, and may put out any voltage: {_BY_HAND}"
+            self.doubt = f"{self.name} does not answer, and may put out any voltage: {BY_HAND}"
             raise UnknownState(self.doubt)
         if unsure or self._held is None:
             self._silence()
@@ -317,19 +284,20 @@ class PulsePal:
             else:
                 self.doubt = ""
                 return
-        self.doubt = f"{told}; it could not be brought to 0 V: {_BY_HAND}"
+        self.doubt = f"{told}; it could not be brought to 0 V: {BY_HAND}"
         raise UnknownState(self.doubt)
 
     def _restore(self) -> None:
         """Make sure that the device holds 0 V on every channel."""
         silence = self._everything(self._silent)
+        self._held = None
         self._saved = False
         if self.model.number == 1:
             self._order(bytes((START, Op.PROGRAM)) + silence.pack(self.model), "a program")
             self._rest()
         elif self._loaded(REFUGE) != silence.pack_stored():
             self._order(bytes((START, Op.PROGRAM)) + silence.pack(self.model), "a program")
-            self._send(_of_card(Settings.SAVE, REFUGE))
+            self._save(REFUGE)
             self._compare(REFUGE, silence)
         self._held = self._silent
 
@@ -376,7 +344,7 @@ class PulsePal:
         self._held = output
         if self.model.number == 2:
             if not self._saved:
-                self._send(_of_card(Settings.SAVE, FILE))
+                self._save(FILE)
             self._compare(FILE, self._everything(output))
             self._saved = True
 
@@ -386,94 +354,13 @@ class PulsePal:
         head = bytes((START, Op.PARAMETER, code, channel))
         self._order(head + argument, f"parameter {NAMES[code]}")
 
-    def _order(self, order: bytes, what: str) -> None:
-        """Send an order that is acknowledged."""
-        self._send(order)
-        if self._hear(1, ANSWER_MS) != ACK:
-            self._doubt(f"{what} was not acknowledged")
-
     def _compare(self, file: bytes, everything: Everything) -> None:
         """Let the device take a program from its card, and look whether it is this one."""
         if self._loaded(file) != everything.pack_stored():
             self._doubt("it holds another program than it was sent")
 
-    def _loaded(self, file: bytes) -> bytes:
-        self._send(_of_card(Settings.LOAD, file))
-        return self._hear(STORED_SIZE, CARD_MS)
-
     def _end_ns(self, train: Train) -> int:
         return self.now_ns + 1000 * (DELAY_US + train.duration_us + MARGIN_US)
-
-    def _abort(self) -> None:
-        for _ in range(2):
-            self._send(bytes((START, Op.ABORT)))
-            self._hear(1, APART_US / 1000)
-
-    def _complete(self, fill: int) -> None:
-        """Complete what the device may be waiting for, and hear what it says to that."""
-        self._send(FILL * fill)
-        # A byte that starts nothing takes a cycle.
-        self._hear(FILLS[-1], 5 + 2 * fill * CYCLE_US / 1000)
-
-    def _is_answering(self) -> bool:
-        heard = self._shake_hands()
-        return heard is not None and self._version(heard) == self.firmware
-
-    def _trigger(self, mask: int, what: str) -> None:
-        """Trigger, and make sure that it has been read and nothing is waited for."""
-        self._send(bytes((START, Op.TRIGGER, mask)) + _HANDSHAKE)
-        if self._version(self._hear(5, ANSWER_MS)) != self.firmware:
-            self._doubt(f"{what} was not confirmed")
-
-    def _shake_hands(self) -> bytes | None:
-        self._send(_HANDSHAKE)
-        heard = self._hear(5, ANSWER_MS)
-        return heard or None
-
-    @staticmethod
-    def _version(heard: bytes) -> int:
-        """Version in the answer to a handshake; 0 if it is none."""
-        if len(heard) != 5 or heard[:1] != HELLO:
-            return 0
-        return int.from_bytes(heard[1:], "little")
-
-    def _doubt(self, why: str) -> None:
-        self._held = None
-        self.doubt = f"{self.name} may do something else than it was told ({why})"
-        raise UnknownState(f"{self.doubt}; stop it")
-
-    def _send(self, data: bytes) -> None:
-        """Write a command, unless the device has said something that nobody asked for."""
-        try:
-            stray = self._port.in_waiting
-            if stray:
-                self._port.read(stray)
-            if not stray or self.doubt or data[1] == Op.ABORT:
-                self._port.write(data)
-                return
-        except OSError as problem:
-            self._lose(problem)
-        self._doubt(f"it said {stray} bytes unasked")
-
-    def _hear(self, size: int, patience_ms: float) -> bytes:
-        try:
-            self._port.timeout = patience_ms / 1000
-            return self._port.read(size)
-        except (OSError, TypeError) as problem:  # TypeError: pyserial 3.5, closed while reading
-            self._lose(problem)
-        raise AssertionError
-
-    def _lose(self, problem: Exception) -> None:
-        self._held = None
-        self.doubt = f"{self.name} is gone, and may play its train to the end: {_BY_HAND}"
-        raise LinkLost(
-            f"{self.name} is gone: {problem}; a train in play ends within "
-            f"{self.capability.lease_max_ms} ms. Plug it in again, and look at its outputs"
-        ) from problem
-
-
-def _of_card(action: Settings, file: bytes) -> bytes:
-    return bytes((START, Op.SETTINGS, action, len(file))) + file
 
 
 def _towards_zero(amplitude_uv: int) -> int:

@@ -221,6 +221,8 @@ class Pair:
     def start(self, program_crc: int, lease_ms: int, group: int) -> int:  # noqa: ARG002
         """Let trains begin; the device's time of it, µs."""
         self._state = State.STIMULATING
+        if not self._generator.capability.reads_back:
+            self._diary.note_blindness()
         self._lease_ms = lease_ms
         self._beat_us = self.t_us
         return self.t_us

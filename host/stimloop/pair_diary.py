@@ -72,6 +72,17 @@ class Diary:
             f"{begun_us / 1e6:.6f} s {within}",
         )
 
+    def note_blindness(self) -> None:
+        """The generator cannot be read back: a doubt of the whole session."""
+        name = self._generator.capability.name
+        self._note(
+            self._amplifier.t_us,
+            0,
+            0,
+            f"doubt: a {name} cannot be read back; what it plays is what it was sent only if "
+            "no byte was damaged on the way",
+        )
+
     def note_doubt(self, problem: Exception) -> None:
         """Nobody knows what the generator does."""
         self._note(self._amplifier.t_us, 0, 0, f"doubt: {problem}")

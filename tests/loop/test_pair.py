@@ -209,6 +209,7 @@ def test_any_generator_makes_a_pair_with_any_amplifier(tmp_path: Path) -> None:
             )
             record = Record.open(directory)
             assert notes(record, "train of")
+            assert bool(notes(record, "cannot be read back")) is ("model=1" in url)
             assert replay_record(record).identical
             assert list(record.statuses())[-1][1].state == State.IDLE
 
