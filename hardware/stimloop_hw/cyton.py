@@ -201,7 +201,7 @@ class Cyton:
         self.halt()
         banner = self._ask(b"v", BANNER_MS)
         if b"OpenBCI V3" not in banner:
-            said = f"it said {banner[-40:]!r}" if banner else "nothing was said"
+            said = "something else is said" if banner else "nothing is said"
             raise WrongPeer(
                 f"no OpenBCI Cyton answers on {self.name} ({said}); check the port's name, and "
                 "that the board is switched to PC"

@@ -40,6 +40,17 @@ def is_generator(url: str) -> bool:
     return driver_of(url)[0] in GENERATORS
 
 
+def is_amplifier(url: str) -> bool:
+    """Whether a URL names an amplifier, which senses and does not stimulate.
+
+    Raises
+    ------
+    LinkError
+        If its driver is unknown.
+    """
+    return driver_of(url)[0] in AMPLIFIERS
+
+
 def open_generator(url: str, *, exclusive: bool = True) -> PulseGenerator:
     """Open a generator, and end what it plays.
 

@@ -168,8 +168,9 @@ class StimJim:
         self._end_line()
         self._write(f"S{PLACES[0]}")
         if self._told(PLACES[0]) is None:
-            rest = self._rest[-40:].decode("latin-1")
-            said = f"it said {rest!r}" if rest else "nothing that it says was said"
+            said = (
+                "something else is said" if self._rest or self._answers else "nothing is said"
+            )
             raise WrongPeer(
                 f"no StimJim answers on {self.name} ({said}); check the port's name, and that "
                 "the device is on"

@@ -120,8 +120,10 @@ class Pair:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._generator.close()
-        self._amplifier.close()
+        try:
+            self._generator.close()
+        finally:
+            self._amplifier.__exit__(kind, error, trace)  # which ends its stream
 
     @property
     def t_us(self) -> int:

@@ -15,7 +15,7 @@ from stimloop.pair import Pair
 from stimloop.pair_setup import open_pair
 from stimloop.recorder import Recorder
 from stimloop_hw import Link
-from stimloop_hw.drivers import GENERATORS, is_generator
+from stimloop_hw.drivers import GENERATORS, is_amplifier, is_generator
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.vocabulary import Build, StopMode
 
@@ -160,6 +160,11 @@ def _opened(
     """The device; or a generator, and beside it what senses."""
     if is_generator(url):
         return open_pair(url, sense, load_ohm, key)
+    if is_amplifier(url):
+        raise ValueError(
+            f"{url} senses and stimulates nothing; name it with --sense URL, and what "
+            f"stimulates with --device ({', '.join(GENERATORS)}+URL)"
+        )
     if sense is not None or load_ohm is not None:
         raise ValueError(
             f"sense and load_ohm were given with {url}, which senses and regulates current by "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import serial
 from tests.loop.test_instruments import served
 
 from stimloop import Record, load_prescription, replay_record, run_session
@@ -102,6 +103,8 @@ def test_over_a_tty_each_device_time_is_told_in_utc_with_a_bound(tmp_path: Path)
             seconds=2.0,
             directory=tmp_path / "record",
         )
+        with serial.Serial(sense, timeout=0.2) as port:
+            assert port.read(1) == b"", "the stream was left on"
     record = Record.open(directory)
     (note,) = [e for e in record.events() if e.text.startswith("device time")]
     told = datetime.fromisoformat(note.text.split(" is ")[1].split(" ±")[0])

@@ -289,6 +289,10 @@ def test_what_a_generator_cannot_do_is_refused_by_its_key_and_nothing_is_recorde
             ],
             "stimulates only",
         ),
+        (
+            ["--device", "cyton+sim://cyton"],
+            "senses and stimulates nothing; name it",
+        ),
     ],
 )
 def test_devices_that_make_no_pair_are_refused_in_one_sentence(
