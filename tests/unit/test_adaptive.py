@@ -447,6 +447,7 @@ def test_a_flipped_bit_of_the_loop_latches_a_fault_and_the_output_is_off() -> No
     hand.advance_ms(20)
     assert hand.state is State.FAULT
     assert hand.firmware.therapy.faults == Fault.PROGRAM_MEMORY
+    assert hand.firmware.status().program_crc == 0
     assert hand.firmware.therapy.loop is None
 
 

@@ -199,6 +199,7 @@ def test_a_parameter_reaches_to_its_published_bounds_and_no_further(
         (P.UPDATE_POWERS, 65_536, 65_535),
         (P.BIN_FIRST, 200, 127),
         (P.BIAS_HIGH, 299, 300),
+        (P.BIN_FIRST_1, 128, 127),
         (P.RISE, 2**31 - 1, 0xFFFFFF),  # the most that a detail holds
     ],
 )
@@ -210,7 +211,30 @@ def test_a_refusal_of_a_loop_names_the_nearest_value(
     assert breach == Breach(Refusal.LOOP_RANGE, parameter << 24 | nearest)
 
 
+def test_where_no_value_is_left_a_refusal_names_zero() -> None:
+    kinds = EmbeddedDetector.BETA, EmbeddedController.ON_OFF
+    breach = judged(*kinds, {P.BAND_LOW_MHZ: 124_999, P.BAND_HIGH_MHZ: 125_000})
+    assert breach == Breach(Refusal.LOOP_RANGE, P.BAND_HIGH_MHZ << 24)
+
+
+@pytest.mark.parametrize(
+    "changed", [{P.FFT_WINDOW: 22}, {P.BIN_FIRST_1: 127, P.BIN_LAST_1: 127}]
+)
+def test_what_an_rcs_has_is_allowed(changed: dict[LoopParameter, int]) -> None:
+    assert judged(EmbeddedDetector.RCS_PAIR, EmbeddedController.NINE_STATES, changed) is None
+
+
+def test_a_tick_of_100_ms_is_the_longest() -> None:
+    program = replace(ADAPTIVE, loop=embedded(EmbeddedDetector.BETA, EmbeddedController.ON_OFF))
+    assert check_loop(program, replace(SENSING, block=25)) is None
+    assert check_loop(program, replace(SENSING, block=26)) is not None
+
+
 PERCEPT_LIKE = EmbeddedDetector.PERCEPT, EmbeddedController.PERCEPT
+
+
+def test_a_percept_like_threshold_may_be_as_low_as_the_lower_one() -> None:
+    assert judged(*PERCEPT_LIKE, {P.THRESHOLD_NV: 550, P.LOWER_NV: 550}) is None
 
 
 def test_a_percept_like_loop_of_one_threshold_has_shorter_onsets() -> None:
