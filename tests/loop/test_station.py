@@ -256,6 +256,16 @@ def test_a_stop_for_a_device_that_hangs_says_what_to_do_and_ends_it_when_it_come
             station,
             lambda shown: shown.phase is Phase.WATCHING and shown.status.state == State.IDLE,
         )
-    assert after.said.endswith("stage, commit, arm and start a new one")
-    assert after.status.amplitude_ua == 0
-    assert after.status.t_us - before.status.t_us < 9_000_000  # the lease would have gone on
+        assert after.said.endswith("stage, commit, arm and start a new one")
+        assert after.status.amplitude_ua == 0
+        assert after.status.t_us - before.status.t_us < 9_000_000  # before the lease
+        done(station, Stage(path.read_text("utf-8")), Commit(), Arm())
+        done(station, Start(adaptive=False, amplitude_ua=1_000))
+        before = until(station, lambda shown: shown.status.delivered_ua == 1_000)
+        assert station.process is not None
+        station.process.terminate()
+        assert station.process.wait(10) == 0
+        told = describe(port)
+    assert told["state"] == State.IDLE.name
+    assert told["t_us"] - before.status.t_us < 9_000_000
+    assert not stimloop.Record.open(before.record).torn

@@ -81,6 +81,8 @@ class Attend:
 class Connect:
     """Connect to a device and watch it; a therapy under way does not notice.
 
+    A former one is let go when the new one has answered, or before if it is the same port.
+
     Attributes
     ----------
     url : str
