@@ -357,7 +357,7 @@ def test_a_session_that_nobody_attends_is_ended_by_its_ramp_if_that_was_wished(
     room.until(Phase.SENSING)
     assert room.state == State.IDLE
     assert any("nobody has attended" in outcome for _, outcome in room.audited())
-    assert stimloop.replay_record(stimloop.Record.open(room.desk.record)).identical
+    assert stimloop.replay_record(stimloop.Record.open(room.shown.record)).identical
     room.server.close()
 
 
@@ -589,7 +589,6 @@ def test_a_step_that_fails_however_stops_the_device_and_the_station_goes_on(
             patched.setattr(room.server._showing.recorder, "flush", fail)
             patched.setattr(room.server._showing.recorder, "event", fail)
         else:
-            patched.setattr(room.desk.session, "_controlled", fail)
             patched.setattr("stimloop.governor.Governor.admit", fail)
         for _ in range(60):
             room.turn()

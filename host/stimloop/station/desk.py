@@ -9,26 +9,23 @@ from typing import TYPE_CHECKING
 from stimloop import leading
 from stimloop.devices import stop_output
 from stimloop.errors import RecordError
-from stimloop.governor import FALLBACK
 from stimloop.notices import heed
-from stimloop.recorder import Recorder
-from stimloop.run import fresh_directory
 from stimloop.station.attention import Abandoned
-from stimloop.station.device import HeldDevice, Plan
+from stimloop.station.device import HeldDevice
 from stimloop.station.errors import StationError
 from stimloop.station.requests import UNKNOWN, Phase
-from stimloop.steering import LEAD, Steering
+from stimloop.station.sitting import Sitting
 from stimloop_hw import LinkError, LinkLost
-from stimloop_hw.vocabulary import Bound, State, StopMode
+from stimloop_hw.vocabulary import State, StopMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from stimloop.session import Session
     from stimloop.station.callers import Callers
+    from stimloop.station.device import Plan
     from stimloop.station.showing import Showing
-    from stimloop.watch import Watch
+    from stimloop.steering import Steering
 
 RECONNECT_S = 1.0
 """A device that is gone is looked for so often."""
@@ -57,15 +54,11 @@ class Desk:
     phase : Phase
     device : HeldDevice or None
         Kept, and closed, while the phase is LOST.
-    session : Session, Watch or None
-        The latest one.
-    steering : Steering
-        Who leads it.
+    sitting : Sitting or None
+        The session that runs, or the latest one.
     streams : list of int
         Channels that stream.
     rate_hz : int
-    record : str
-        Directory of the latest session's record.
     armed_until_s : float
         On the monotonic clock, s.
     revision : int
@@ -85,20 +78,17 @@ class Desk:
         self.say = on_said
         self.phase = Phase.EMPTY
         self.device: HeldDevice | None = None
-        self.session: Session | Watch | None = None
-        self.steering = Steering()
+        self.sitting: Sitting | None = None
         self.streams: list[int] = []
         self.rate_hz = 0
-        self.record = ""
         self.armed_until_s = 0.0
         self.revision = 0
-        self._fallback = Bound.NONE
         self._look_s = 0.0
 
     @property
     def steps(self) -> int:
         """Of the session that runs; 0 without one."""
-        return self.session.steps if self.session and self.phase in LEADING else 0
+        return self.sitting.session.steps if self.sitting and self.phase in LEADING else 0
 
     def held(self) -> HeldDevice:
         """The device.
@@ -157,10 +147,10 @@ class Desk:
         heed(link, self.showing, 0)
 
     def _step(self) -> None:
-        session = self.session
-        assert session is not None
+        sitting = self.sitting
+        assert sitting is not None
         try:
-            step = session.step()
+            step = sitting.step()
         except Abandoned:
             raise
         except Exception as problem:  # noqa: BLE001  # a controller may be anybody's: stop first
@@ -169,9 +159,8 @@ class Desk:
         if step is None:
             self.end(StopMode.RAMP, "the device's sensing has ended, and the session with it")
             self.streams = []
-        elif session.fallback is not self._fallback:
-            self._fallback = session.fallback
-            self.say(FALLBACK[session.fallback])
+        elif alarm := sitting.alarm():
+            self.say(alarm)
 
     def _hear_rest(self) -> None:
         if leading.rest(self.held().link, self.showing, self.steps):
@@ -261,26 +250,15 @@ class Desk:
         OrderRefused, RecordError
             As they say; nothing runs then.
         """
-        device, showing = self.held(), self.showing
-        link, limits, asked = device.link, device.limits, plan.prescription
-        described = leading.describe_session(link, device.url, asked, limits) | notes
-        recorder = Recorder.create(fresh_directory(str(self.records / "session")), described)
-        self.record = str(recorder.directory)
-        showing.recorder = recorder
-        try:
-            maker = steering.control
-            self.session = leading.lead(link, asked, limits, plan.group, showing, maker=maker)
-            self.begin_stream([device.channel_of(plan)], leading.rate_hz(asked, limits))
-        except BaseException:
-            self._close_record()
-            raise
-        self.steering, self._fallback = steering, Bound.NONE
+        device = self.held()
+        self.sitting = Sitting(
+            device, plan, steering, self.showing, records=self.records, notes=notes
+        )
+        rate_hz = leading.rate_hz(plan.prescription, device.limits)
+        self.begin_stream([device.channel_of(plan)], rate_hz)
         self.phase = Phase.THERAPY
         try:
-            if not steering.adaptive:
-                detail = steering.amplitude_ua
-                showing.event(0, link.t_us, "operator", detail=detail, text=LEAD)
-            self.session.step()
+            self.sitting.step()
         except Abandoned:
             raise
         except Exception as problem:
@@ -343,15 +321,11 @@ class Desk:
         self.say(str(problem) or type(problem).__name__)
 
     def _close_record(self) -> None:
-        recorder, self.showing.recorder = self.showing.recorder, None
-        if recorder is None:
-            return
+        assert self.sitting is not None
         self.phase = Phase.SENSING if self.streams else Phase.WATCHING
         self.revision += 1
-        try:
-            recorder.close()
-        except RecordError as problem:
-            self.say(str(problem))
+        if problem := self.sitting.close():
+            self.say(problem)
 
     def leave(self) -> None:
         """The station ends: stop what it leads, and close everything."""

@@ -38,7 +38,7 @@ from stimloop.station.requests import (
     Survey,
     Surveyed,
 )
-from stimloop.steering import CLOSE, LEAD, Steering
+from stimloop.steering import Steering
 from stimloop_hw.groups import group_name
 from stimloop_hw.keys import find_key
 from stimloop_hw.program import Parameter
@@ -172,17 +172,19 @@ def _start(desk: Desk, audit: Audit, request: Start) -> Done:
     number, digest = audit.head
     notes: dict[str, object] = {"audit": {"number": number, "hash": digest}}
     desk.begin(plan, Steering(request.adaptive, request.amplitude_ua), notes)
-    return Done(desk.record)
+    assert desk.sitting is not None
+    return Done(desk.sitting.record)
 
 
 def _steer(desk: Desk, request: Adapt | Continuous | Change) -> Done:
-    session, steering = desk.session, desk.steering
-    plan = desk.held().committed
-    if desk.phase is not Phase.THERAPY or session is None or plan is None:
+    desk.held()
+    sitting = desk.sitting
+    if desk.phase is not Phase.THERAPY or sitting is None:
         raise StationError(
             "nothing runs that could be steered; stage, commit, arm and start a session first"
         )
-    _check_steerable(plan)
+    steering = sitting.steering
+    _check_steerable(sitting.plan)
     match request:
         case Adapt():
             adaptive, amplitude_ua = True, 0
@@ -195,11 +197,8 @@ def _steer(desk: Desk, request: Adapt | Continuous | Change) -> Done:
                     "the loop at an amplitude first"
                 )
             adaptive, amplitude_ua = False, steering.amplitude_ua + request.by_ua
-    _check_amplitude(desk, plan, amplitude_ua)
-    text = CLOSE if adaptive else LEAD
-    t_us = desk.held().link.t_us
-    desk.showing.event(session.steps, t_us, "operator", detail=amplitude_ua, text=text)
-    steering.adaptive, steering.amplitude_ua = adaptive, amplitude_ua
+    _check_amplitude(desk, sitting.plan, amplitude_ua)
+    sitting.steer(adaptive=adaptive, amplitude_ua=amplitude_ua)
     return Done()
 
 

@@ -175,7 +175,8 @@ class Server:
         self._number += 1
         desk, showing = self._desk, self._showing
         device, now_s = desk.device, self._shown_s
-        session = desk.session if desk.phase in LEADING else None
+        sitting = desk.sitting
+        session = sitting.session if sitting and desk.phase in LEADING else None
         staged = None if device is None else device.staged
         committed = None if device is None else device.committed
         showing.board.show(
@@ -196,12 +197,12 @@ class Server:
                 staged_crc=0 if staged is None else staged.group.set.crc(),
                 committed_crc=0 if committed is None else committed.group.set.crc(),
                 armed_left_ms=max(0, round(1000 * (desk.armed_until_s - now_s))),
-                adaptive=desk.steering.adaptive,
-                target_ua=desk.steering.amplitude_ua,
+                adaptive=sitting is not None and sitting.steering.adaptive,
+                target_ua=0 if sitting is None else sitting.steering.amplitude_ua,
                 capturing=session is not None and not session.stimulating,
                 steps=desk.steps,
                 fallback=Bound.NONE if session is None else session.fallback,
-                record=desk.record,
+                record="" if sitting is None else sitting.record,
                 said=self._said,
                 said_number=self._said_number,
                 audit_broken=self._audit.broken[:LONGEST_TEXT],
