@@ -68,6 +68,8 @@ class Cyton:
         on the chip, and no crystal.
     series_ohm : float
         Of an electrode, for the lead-off current, Ω.
+    key_us : int
+        A key at D12 opens then, on the bath's clock, µs; 0: none is wired, and D12 is low.
 
     Attributes
     ----------
@@ -89,12 +91,14 @@ class Cyton:
         latency_ms: int = 16,
         clock_ppm: int = 0,
         series_ohm: float = 1_000.0,
+        key_us: int = 0,
     ) -> None:
         self._random = Random(f"{seed} cyton")
         self._hazards = hazards
         self._dongle = Dongle(latency_ms * 1000, up="board_off" not in hazards)
         self._period_us = SAMPLE_US / (1.0 + clock_ppm * 1e-6)
         self._series_ohm = series_ohm
+        self._key_us = key_us
         self._losing = 0
         self._power_on(0)
         self._streaming = "left_streaming" in hazards
@@ -191,7 +195,7 @@ class Cyton:
         elif self._mode == 2:
             raw = (1_023 * self._busy).to_bytes(2, "big") + bytes(4)
         elif self._mode == 3:
-            raw = bytes([self._busy]) + bytes(5)
+            raw = bytes([self._busy, now_us < self._key_us]) + bytes(4)
         elif self._mode == 4:
             raw, self._marker = bytes([self._marker]) + bytes(5), 0
         accelerated = self._mode in (0, 1)
@@ -332,6 +336,7 @@ def place(bath: Bath, options: Mapping[str, str]) -> Cyton:
         latency_ms=whole_number(options, "latency_ms", 16, range(1, 256)),
         clock_ppm=whole_number(options, "clock_ppm", 0, range(-50_000, 50_001)),
         series_ohm=bath.tissue.cells[0].series_ohm,
+        key_us=1_000 * whole_number(options, "key_ms", 0),
     )
     bath.amplifiers.append(board)
     return board
@@ -342,6 +347,6 @@ def stand(url: str) -> Stand:
     return stand_of_url(
         url,
         Host(Cyton.model, "dbs", round(FULL_SCALE_UV / GAINS[-1])),
-        ("latency_ms", "clock_ppm"),
+        ("latency_ms", "clock_ppm", "key_ms"),
         place,
     )

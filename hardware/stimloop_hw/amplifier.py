@@ -72,6 +72,10 @@ class Amplifier(Protocol):
         """The latest device time heard, µs."""
 
     @property
+    def lines(self) -> tuple[int, ...]:
+        """Levels of its digital inputs with the latest sample; as many as it has."""
+
+    @property
     def lost_samples(self) -> int:
         """Samples that did not come."""
 

@@ -182,6 +182,11 @@ class Cyton:
         return max(0, self.sequence.index) * SAMPLE_US
 
     @property
+    def lines(self) -> tuple[int, int]:
+        """Levels of D11 and D12 with the latest sample; low before the first one."""
+        return self._lines or (0, 0)
+
+    @property
     def lost_samples(self) -> int:
         """Samples that did not come."""
         return self._grid.lost_samples

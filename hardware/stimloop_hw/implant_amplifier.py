@@ -77,6 +77,11 @@ class ImplantAmplifier:
         self._link.close()
 
     @property
+    def lines(self) -> tuple[int, ...]:
+        """It has no digital inputs."""
+        return ()
+
+    @property
     def t_us(self) -> int:
         """The latest device time heard, µs."""
         return self._link.t_us

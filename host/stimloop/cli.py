@@ -115,6 +115,14 @@ def _parser() -> argparse.ArgumentParser:
         help="resistance that a generator of voltages drives: the prescription's currents go "
         "through it",
     )
+    sub.add_argument(
+        "--stop-key",
+        type=int,
+        choices=(0, 1),
+        metavar="INPUT",
+        help="digital input of what senses that is high while a key is closed: when it opens, "
+        "the output ends (Cyton: 0 is D11, 1 is D12)",
+    )
     sub.add_argument("--seconds", type=_seconds, help="of therapy, threshold capture besides")
     sub.add_argument(
         "--alone",

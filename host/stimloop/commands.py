@@ -66,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
             key=find_key(options.key),
             sense=options.sense,
             load_ohm=options.load_ohm,
+            stop_key=options.stop_key,
             seconds=options.seconds,
             alone=options.alone,
             directory=options.out,

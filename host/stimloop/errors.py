@@ -8,6 +8,7 @@
      ├─ ReadBackDiffers      the device holds other programs than it was sent
      ├─ CaptureError         no threshold could be captured
      ├─ TherapyEnded         the device ended the therapy by itself         .state, .faults
+     ├─ StoppedByKey         somebody opened the wired stop key
      └─ RecordError          a session's record cannot be written or read
 """
 
@@ -97,6 +98,24 @@ class ReadBackDiffers(StimloopError):
 
 class CaptureError(StimloopError):
     """A threshold could not be captured; no therapy was started."""
+
+
+class StoppedByKey(StimloopError):
+    """A wired stop key is open: the output is off, or was not started.
+
+    Parameters
+    ----------
+    line : int
+        The digital input that it is wired to.
+    model : str
+        Of the amplifier that has it.
+    """
+
+    def __init__(self, line: int, model: str) -> None:
+        super().__init__(
+            f"the stop key on digital input {line} of the {model} is open, and the output is "
+            "off; close it, or mend its wire, and start a new session"
+        )
 
 
 class TherapyEnded(StimloopError):

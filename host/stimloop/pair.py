@@ -17,7 +17,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Self
 
 from stimloop import pair_limits
-from stimloop.errors import PrescriptionError
+from stimloop.errors import PrescriptionError, StoppedByKey
 from stimloop.pair_account import Account
 from stimloop.pair_diary import Diary
 from stimloop_hw.errors import UnknownState
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from stimloop.prescription import Prescription
     from stimloop.seams import Log
     from stimloop_hw import Block
-    from stimloop_hw.amplifier import Amplifier
+    from stimloop_hw.amplifier import Amplifier, Edge
     from stimloop_hw.clock import DeviceClock
     from stimloop_hw.generator import PulseGenerator
     from stimloop_hw.messages import Identity, Limits, Message
@@ -65,6 +65,9 @@ class Pair:
         Whether both are.
     one_clock : bool
         Whether both ports go by the same clock, so that their times can be compared.
+    stop_key : int or None
+        Digital input of the amplifier that is high while a key is closed; when it opens, or its
+        wire breaks, the output ends.
 
     Attributes
     ----------
@@ -90,6 +93,7 @@ class Pair:
         *,
         simulated: bool = False,
         one_clock: bool = True,
+        stop_key: int | None = None,
     ) -> None:
         self.notices: deque[Message] = deque()
         self.event_ack = self.read_ns = self.arrived_ns = 0
@@ -98,6 +102,7 @@ class Pair:
         self._generator = generator
         self._load_ohm = load_ohm
         self._simulated = simulated
+        self._stop_key = stop_key
         self._diary = Diary(amplifier, generator, one_clock=one_clock, simulated=simulated)
         self._account = Account()
         self._state = State.IDLE
@@ -190,6 +195,8 @@ class Pair:
         ------
         LinkError
             If either device is gone, or it is not certain that the generator is off.
+        StoppedByKey
+            If the stop key was opened; the output is off.
         """
         begun_ns = perf_counter_ns()  # programming a generator is waiting, too
         if self._state is State.STIMULATING:
@@ -198,7 +205,9 @@ class Pair:
         if block is None:
             return None
         self._diary.steps += 1
-        self._diary.note_edges()
+        edges = self._diary.note_edges()
+        if self._state is State.STIMULATING:
+            self._heed_key(edges)
         self._diary.note_utc()
         self._heed_measured()
         self._pace(block.t_us)
@@ -221,7 +230,14 @@ class Pair:
             self._moved_us = self.t_us
 
     def start(self, program_crc: int, lease_ms: int, group: int) -> int:  # noqa: ARG002
-        """Let trains begin; the device's time of it, µs."""
+        """Let trains begin; the device's time of it, µs.
+
+        Raises
+        ------
+        StoppedByKey
+            If the stop key is open.
+        """
+        self._heed_key([])
         self._state = State.STIMULATING
         if not self._generator.capability.reads_back:
             self._diary.note_blindness()
@@ -298,6 +314,16 @@ class Pair:
         self._heed_measured()  # of the train before, which was heard in the meantime
         self._account.begin(played, order, self._load_ohm)
         self._diary.note_train(played)
+
+    def _heed_key(self, edges: list[Edge]) -> None:
+        """An open stop key ends the output, if only for a moment."""
+        key = self._stop_key
+        if key is None:
+            return
+        opened = any(edge.line == key and not edge.high for edge in edges)
+        if opened or not self._amplifier.lines[key]:
+            self.stop()
+            raise StoppedByKey(key, self._amplifier.model)
 
     def _heed_measured(self) -> None:
         """What the generator has measured of trains that have ended."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stimloop.seams import Log
-    from stimloop_hw.amplifier import Amplifier
+    from stimloop_hw.amplifier import Amplifier, Edge
     from stimloop_hw.generator import Measured, Played, PulseGenerator
 
 UTC_US = 60_000_000
@@ -110,13 +110,14 @@ class Diary:
                 f"± {known.bound_us / 1000:.3g} ms",
             )
 
-    def note_edges(self) -> None:
+    def note_edges(self) -> list[Edge]:
         """Digital inputs have changed: `code` is their number, `detail` their level."""
-        edges = self._amplifier.edges
-        while edges:
-            edge = edges.popleft()
+        edges = list(self._amplifier.edges)
+        self._amplifier.edges.clear()
+        for edge in edges:
             level = "high" if edge.high else "low"
             self._note(edge.t_us, edge.line, edge.high, f"digital input {edge.line} {level}")
+        return edges
 
     def _note(self, t_us: int, code: int, detail: int, text: str) -> None:
         if self.log is not None:

@@ -9,12 +9,15 @@ from stimloop_hw.drivers import open_amplifier, open_generator
 from stimloop_hw.generator import Unit
 
 if TYPE_CHECKING:
+    from stimloop_hw.amplifier import Amplifier
     from stimloop_hw.generator import Capability
 
 SIMULATED = "sim://"
 
 
-def open_pair(url: str, sense: str | None, load_ohm: int | None, key: bytes) -> Pair:
+def open_pair(
+    url: str, sense: str | None, load_ohm: int | None, key: bytes, stop_key: int | None = None
+) -> Pair:
     """Open a generator, and what senses beside it.
 
     Parameters
@@ -27,6 +30,8 @@ def open_pair(url: str, sense: str | None, load_ohm: int | None, key: bytes) -> 
         What a generator of voltages drives, Ω.
     key : bytes
         Of an implant that senses, 32 bytes.
+    stop_key : int, optional
+        Digital input of the amplifier that a stop key is wired to.
 
     Raises
     ------
@@ -44,6 +49,7 @@ def open_pair(url: str, sense: str | None, load_ohm: int | None, key: bytes) -> 
     try:
         _check_load(generator.capability, load_ohm)
         amplifier = open_amplifier(sense, key)
+        _check_key(amplifier, stop_key)
     except BaseException:
         generator.close()
         raise
@@ -54,7 +60,20 @@ def open_pair(url: str, sense: str | None, load_ohm: int | None, key: bytes) -> 
         load_ohm or 0,
         simulated=all(in_memory),
         one_clock=in_memory[0] is in_memory[1],
+        stop_key=stop_key,
     )
+
+
+def _check_key(amplifier: Amplifier, stop_key: int | None) -> None:
+    """A key is wired to an input that there is."""
+    inputs = len(amplifier.lines)
+    if stop_key is not None and not 0 <= stop_key < inputs:
+        amplifier.close()
+        has = f"has digital inputs 0 to {inputs - 1}" if inputs else "has no digital inputs"
+        raise ValueError(
+            f"a stop key on digital input {stop_key} was asked for; the {amplifier.model} "
+            f"{has}: leave --stop-key out, or sense with cyton+URL"
+        )
 
 
 def _check_load(known: Capability, load_ohm: int | None) -> None:

@@ -60,6 +60,7 @@ def run_session(
     key: bytes = DEVELOPMENT_KEY,
     sense: str | None = None,
     load_ohm: int | None = None,
+    stop_key: int | None = None,
     seconds: float | None = None,
     alone: bool = False,
     directory: Path | str | None = None,
@@ -80,6 +81,9 @@ def run_session(
         ``[DRIVER+]URL`` of what senses, where `url` is that of a generator, which does not.
     load_ohm : int, optional
         Resistance that a generator of voltages drives, Ω, > 0: currents go through it.
+    stop_key : int, optional
+        Digital input of what senses, high while a key is closed: when it opens, or its wire
+        breaks, the output ends and with it the session.
     seconds : float, optional
         Length of the therapy, threshold capture not counted, > 0. If not given: until a
         recording ends, `SIMULATED_S` on a simulated patient, without end on hardware.
@@ -108,10 +112,10 @@ def run_session(
         nothing was sent then.
     OrderRefused
         If the device refuses it.
-    CaptureError, TherapyEnded, RecordError
+    CaptureError, TherapyEnded, StoppedByKey, RecordError
         As they say.
     ValueError
-        If `sense` and `load_ohm` do not fit the device.
+        If `sense`, `load_ohm` and `stop_key` do not fit the device.
 
     Notes
     -----
@@ -124,7 +128,7 @@ def run_session(
     if alone and prescription.controller.where == "host":
         raise PrescriptionError((_NOBODY,))
     directory = fresh_directory() if directory is None else Path(directory)
-    with _opened(url, sense, load_ohm, key) as link:
+    with _opened(url, sense, load_ohm, stop_key, key) as link:
         identity = link.hello()
         prescription.check_device(identity)
         limits = link.limits()
@@ -132,7 +136,7 @@ def run_session(
         description = describe_session(link, url, prescription, limits)
         if isinstance(link, Pair):
             link.check(prescription, limits)
-            description |= {"sense": sense, "load_ohm": load_ohm or 0}
+            description |= {"sense": sense, "load_ohm": load_ohm or 0, "stop_key": stop_key}
         build = Build(identity.build)
         if seconds is None and Build.SIMULATED in build and Build.RECORDING not in build:
             seconds = SIMULATED_S
@@ -155,20 +159,21 @@ def run_session(
 
 
 def _opened(
-    url: str, sense: str | None, load_ohm: int | None, key: bytes
+    url: str, sense: str | None, load_ohm: int | None, stop_key: int | None, key: bytes
 ) -> AbstractContextManager[Link | Pair]:
     """The device; or a generator, and beside it what senses."""
     if is_generator(url):
-        return open_pair(url, sense, load_ohm, key)
+        return open_pair(url, sense, load_ohm, key, stop_key)
     if is_amplifier(url):
         raise ValueError(
             f"{url} senses and stimulates nothing; name it with --sense URL, and what "
             f"stimulates with --device ({', '.join(GENERATORS)}+URL)"
         )
-    if sense is not None or load_ohm is not None:
+    if any(given is not None for given in (sense, load_ohm, stop_key)):
         raise ValueError(
-            f"sense and load_ohm were given with {url}, which senses and regulates current by "
-            f"itself; leave them out, or name a generator ({', '.join(GENERATORS)}+URL)"
+            f"sense, load_ohm or stop_key was given with {url}, which senses and regulates "
+            "current by itself; leave them out, or name a generator "
+            f"({', '.join(GENERATORS)}+URL)"
         )
     return Link.open(url, key=key)
 

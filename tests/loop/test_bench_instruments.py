@@ -12,6 +12,7 @@ import serial
 from tests.loop.test_instruments import served
 
 from stimloop import Record, load_prescription, replay_record, run_session
+from stimloop.errors import StoppedByKey
 from stimloop.prescription import loads
 from stimloop_hw.vocabulary import Lead, State
 from stimloop_sim.bath import BATHS
@@ -38,11 +39,12 @@ def bath() -> Iterator[None]:
     BATHS.clear()
 
 
-def session(tmp_path: Path, options: str = "") -> Record:
+def session(tmp_path: Path, options: str = "", stop_key: int | None = None) -> Record:
     directory = run_session(
         load_prescription(EXAMPLE),
         GENERATOR,
         sense=SENSE + options,
+        stop_key=stop_key,
         seconds=SECONDS,
         directory=tmp_path / "record",
     )
@@ -89,6 +91,27 @@ def test_a_wire_that_breaks_is_told_by_the_generators_own_measurement(tmp_path: 
     assert last.lead == Lead.OPEN
     # All but the train that was stopped in its midst, which nobody measured.
     assert last.delivered_nc <= 65 * 180 < last.programmed_nc
+
+
+@pytest.mark.usefixtures("bath")
+def test_a_wired_key_that_opens_ends_the_output_and_the_session(tmp_path: Path) -> None:
+    with pytest.raises(StoppedByKey, match="digital input 1 of the OpenBCI Cyton is open"):
+        session(tmp_path, "&key_ms=20000", stop_key=1)
+    device = generator()
+    assert not device.playing
+    assert device.output.pulses > 100
+    # The radio's packet, the dongle's pieces, a block of 20 ms, and the pulse in flight.
+    assert 19_900_000 < device.output.recent[-1].t_us < 20_080_000
+    record = Record.open(tmp_path / "record")
+    assert any(event.text == "digital input 1 low" for event in record.events())
+    assert any("stop key" in event.text for event in record.events())
+
+
+@pytest.mark.usefixtures("bath")
+def test_nothing_is_started_while_the_key_is_open(tmp_path: Path) -> None:
+    with pytest.raises(StoppedByKey, match="close it, or mend its wire"):
+        session(tmp_path, "", stop_key=1)
+    assert generator().output.pulses == 0
 
 
 def test_over_a_tty_each_device_time_is_told_in_utc_with_a_bound(tmp_path: Path) -> None:

@@ -290,6 +290,10 @@ def test_what_a_generator_cannot_do_is_refused_by_its_key_and_nothing_is_recorde
             "stimulates only",
         ),
         (
+            ["--device", "stimjim+sim://stimjim", "--sense", SENSE, "--stop-key", "1"],
+            "has no digital inputs: leave --stop-key out, or sense with cyton+URL",
+        ),
+        (
             ["--device", "cyton+sim://cyton"],
             "senses and stimulates nothing; name it",
         ),
