@@ -15,7 +15,7 @@ import pytest
 from stimloop.cli import main
 from stimloop.rig import conduct as rig
 from stimloop.rig.comparison import compare
-from stimloop.rig.conduct import Verdict, catalogue, conduct, selected
+from stimloop.rig.conduct import GONE, Verdict, catalogue, conduct, selected
 from stimloop.rig.gentle import at_least, between, gentle
 from stimloop.rig.obligation import OBLIGATIONS, Broken, Need, Obligation, Suite
 from stimloop.rig.session import open_session
@@ -146,10 +146,28 @@ def test_a_device_that_starts_again_in_the_midst_is_told(
             object.__setattr__(opened.link.identity, "boot", next(boots))
             yield opened
 
-    monkeypatch.setattr(rig, "open_session", session)
+    monkeypatch.setattr(rig, "open_device", session)
     conducted = conduct("sim://dbs", [asked(lambda _: None)] * 3, key=DEVELOPMENT_KEY)
     assert [o.verdict for o in conducted.outcomes] == ["kept", "undecided", "kept"]
     assert "started again (POWER_ON)" in conducted.outcomes[1].said
+
+
+def test_a_device_that_is_gone_is_told_once_and_the_rest_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = iter((None, None, LinkLost("it is gone; look for it")))
+
+    @contextmanager
+    def device_(*_: object, **__: object) -> Iterator[RigSession]:
+        if (problem := next(opened)) is not None:
+            raise problem
+        with open_session("sim://dbs") as session:
+            yield session
+
+    monkeypatch.setattr(rig, "open_device", device_)
+    conducted = conduct("sim://dbs", [asked(lambda _: None)] * 4, key=DEVELOPMENT_KEY)
+    assert [o.said for o in conducted.outcomes] == ["", "it is gone; look for it", *[GONE] * 2]
+    assert not conducted.is_good
 
 
 def test_the_command_says_what_came_of_it(capsys: pytest.CaptureFixture[str]) -> None:

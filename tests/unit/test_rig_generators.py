@@ -1,8 +1,9 @@
-"""Generators of other makers under the same obligations, each as far as it can be asked."""
+"""Devices of other makers under the same obligations, each as far as it can be asked."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from stimloop.rig.enact import enact
 from stimloop.rig.generator_session import open_generator
 from stimloop.rig.obligation import OBLIGATIONS
 from stimloop.rig.scenario import chosen
+from stimloop_hw.cyton import Cyton
 from stimloop_hw.errors import LinkError
 from stimloop_hw.keys import DEVELOPMENT_KEY
 from stimloop_hw.pulsepal import PulsePal
@@ -19,8 +21,10 @@ from stimloop_hw.pulsepal import PulsePal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stimloop_hw.blocks import Block
     from stimloop_hw.generator import Played, Train
 
+ROOT = Path(__file__).parents[2]
 PULSE_PAL = "pulsepal+sim://pulsepal"
 STIMJIM = "stimjim+sim://stimjim"
 
@@ -39,6 +43,35 @@ def test_a_generator_keeps_what_it_can_be_asked_and_the_rest_is_told(
     assert said["heartbeats_keep_the_therapy"] == "no watchdog"
     assert said["an_observer_gives_no_orders"] == "no authentication"
     assert conducted.device["model"] in {"Pulse Pal 1", "Pulse Pal 2", "StimJim"}
+
+
+def test_an_amplifier_keeps_what_it_can_be_asked_and_has_no_output() -> None:
+    conducted = conduct("cyton+sim://cyton", selected(), key=DEVELOPMENT_KEY)
+    assert conducted.is_good
+    assert conducted.count(Verdict.KEPT) == 4
+    said = {o.obligation.name: o.said for o in conducted.outcomes}
+    assert said["stop_ends_the_output_at_once"] == "no output"
+    assert said["heartbeats_keep_the_therapy"] == "no watchdog"
+    assert conducted.device["model"] == "OpenBCI Cyton"
+
+
+def test_the_page_of_the_rig_says_how_many_are_asked() -> None:
+    page = " ".join((ROOT / "docs" / "rig.md").read_text("utf-8").split())
+    assert "Pulse Pal is asked 10, StimJim 10, Cyton 4." in page
+
+
+def test_an_amplifier_that_skips_samples_in_silence_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sensed, seen = Cyton.sensed, []
+
+    def skips(board: Cyton) -> Block | None:
+        seen.append(sensed(board))
+        return sensed(board) if len(seen) == 20 else seen[-1]
+
+    monkeypatch.setattr(Cyton, "sensed", skips)
+    name = "samples_come_without_a_gap_on_the_devices_clock"
+    assert "the first sample's number" in broken(name, "cyton+sim://cyton")
 
 
 def broken(name: str, url: str = PULSE_PAL) -> str:

@@ -137,6 +137,16 @@ def test_without_a_witness_nobody_can_say_that_pulses_end() -> None:
         assert "give a witness" in said
 
 
+def test_a_latency_can_be_a_gate() -> None:
+    about = 'summary = "latency_us.total.p99"\nhigh = 500'
+    text = changed(('state = "STIMULATING"', about))
+    for p99_us, said in ((400.0, []), (600.0, ["latency_us.total.p99 is 600, and has to be"])):
+        seen = Timeline(summary={"latency_us": {"total": {"p99": p99_us}}})
+        found = judge(loads(text), seen)
+        assert [text[: len(part)] for text, part in zip(found, said, strict=True)] == said
+    assert judge(loads(text), Timeline()) == ["the summary has no latency_us.total.p99"]
+
+
 def test_the_command_plays_scenarios_and_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from stimloop.rig import suites
-from stimloop.rig.generator_session import DRIVERS, open_generator
+from stimloop.rig.amplifier_session import AMPLIFIERS, open_amplifier
+from stimloop.rig.generator_session import GENERATORS, open_generator
 from stimloop.rig.obligation import OBLIGATIONS, Broken, Suite
 from stimloop.rig.session import open_session
 from stimloop_hw import StimloopError
@@ -18,12 +19,19 @@ from stimloop_hw.ports import driver_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
+    from typing import TypeAlias
 
+    from stimloop.rig.amplifier_session import AmplifierSession
     from stimloop.rig.generator_session import GeneratorSession
     from stimloop.rig.obligation import Obligation
     from stimloop.rig.session import RigSession
 
+    AnySession: TypeAlias = RigSession | GeneratorSession | AmplifierSession
+
 assert suites.__all__, "importing the suites declares the obligations"
+
+
+GONE = "not asked: the device could not be met any more"
 
 
 @unique
@@ -127,10 +135,13 @@ def catalogue() -> str:
 
 def open_device(
     url: str, *, key: bytes, witness: str | None = None, raw: list[str] | None = None
-) -> AbstractContextManager[RigSession] | AbstractContextManager[GeneratorSession]:
-    """A session with whatever is behind a URL; see `open_session` and `open_generator`."""
-    if driver_of(url)[0] in DRIVERS:
+) -> AbstractContextManager[AnySession]:
+    """A session with whatever is behind a URL; see `open_session` and its neighbours."""
+    driver, _ = driver_of(url)
+    if driver in GENERATORS:
         return open_generator(url, witness=witness)
+    if driver in AMPLIFIERS:
+        return open_amplifier(driver, url)
     return open_session(url, key=key, witness=witness, raw=raw)
 
 
@@ -164,32 +175,51 @@ def conduct(
         device, limits = session.describe()
         boot = session.boot
     outcomes = []
+    questioner = _Questioner(url, key, witness, boot)
     for obligation in obligations:
-        outcome, boot = _ask(url, obligation, key, witness, boot)
-        outcomes.append(outcome)
-        on_outcome(outcome)
+        outcomes.append(questioner.ask(obligation))
+        on_outcome(outcomes[-1])
     return Conducted(url, device, limits, tuple(outcomes))
 
 
-def _ask(
-    url: str, obligation: Obligation, key: bytes, witness: str | None, boot: int
-) -> tuple[Outcome, int]:
-    begun_s = perf_counter()
-    verdict, said = Verdict.KEPT, ""
-    raw: list[str] = []
-    try:
-        with open_device(url, key=key, witness=witness, raw=raw) as session:
-            if session.boot != boot:
-                verdict, boot = Verdict.UNDECIDED, session.boot
-                said = f"the device has started again ({session.cause}) since the one before"
-            elif lacking := session.lacks(obligation):
-                verdict, said = Verdict.CANNOT, lacking
-            else:
-                session.ask(obligation)
-    except Broken as broken:
-        verdict, said = Verdict.BROKEN, str(broken)
-    except LinkError as lost:
-        verdict, said = Verdict.UNDECIDED, str(lost)
-    except StimloopError as no:
-        verdict, said = Verdict.BROKEN, str(no)
-    return Outcome(obligation, verdict, said, perf_counter() - begun_s, tuple(raw)), boot
+class _Questioner:
+    """Asks for one obligation after the other, until the device cannot be met any more."""
+
+    def __init__(self, url: str, key: bytes, witness: str | None, boot: int) -> None:
+        self._url = url
+        self._key = key
+        self._witness = witness
+        self._boot = boot
+        self._gone = False
+
+    def ask(self, obligation: Obligation) -> Outcome:
+        """Ask for one, in a session of its own."""
+        begun_s = perf_counter()
+        if self._gone:
+            return Outcome(obligation, Verdict.UNDECIDED, GONE, 0.0)
+        raw: list[str] = []
+        met = False
+        try:
+            with open_device(
+                self._url, key=self._key, witness=self._witness, raw=raw
+            ) as session:
+                met = True
+                verdict, said = self._judged(session, obligation)
+        except Broken as broken:
+            verdict, said = Verdict.BROKEN, str(broken)
+        except LinkError as lost:
+            verdict, said = Verdict.UNDECIDED, str(lost)
+            self._gone = not met
+        except StimloopError as no:
+            verdict, said = Verdict.BROKEN, str(no)
+        return Outcome(obligation, verdict, said, perf_counter() - begun_s, tuple(raw))
+
+    def _judged(self, session: AnySession, obligation: Obligation) -> tuple[Verdict, str]:
+        if session.boot != self._boot:
+            self._boot = session.boot
+            said = f"the device has started again ({session.cause}) since the one before"
+            return Verdict.UNDECIDED, said
+        if lacking := session.lacks(obligation):
+            return Verdict.CANNOT, lacking
+        session.ask(obligation)
+        return Verdict.KEPT, ""

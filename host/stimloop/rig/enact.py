@@ -14,13 +14,12 @@ from urllib.parse import quote
 from stimloop.rig.actions import ACTIONS, Actor
 from stimloop.rig.conduct import Verdict
 from stimloop.rig.expectation import judge
-from stimloop.rig.generator_session import DRIVERS
 from stimloop.rig.obligation import Broken
 from stimloop.rig.session import open_session
 from stimloop.rig.timeline import Timeline, Told
 from stimloop_hw import StimloopError
 from stimloop_hw.errors import LinkError, LinkLost, OrderRefused
-from stimloop_hw.ports import driver_of
+from stimloop_hw.ports import DRIVERS, driver_of
 from stimloop_hw.trace import pulse_line
 from stimloop_hw.vocabulary import Bound, EventCode, Refusal
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from stimloop.rig.scenario import Action, Scenario
     from stimloop.rig.session import RigSession
 
+SL1 = DRIVERS[0]
 SIMULATED = ("sim://", "mutant://")
 ANY_DEVICE = "sim://dbs"
 """A scenario of this profile is played on any other device as well."""
@@ -107,7 +107,7 @@ def enact(
     verdict, said = Verdict.KEPT, []
     if scenario.fault and not device.startswith(SIMULATED):
         verdict, said = Verdict.CANNOT, ["no faults on schedule: they need a simulated device"]
-    elif driver_of(device)[0] in DRIVERS:
+    elif driver_of(device)[0] != SL1:
         verdict, said = Verdict.CANNOT, ["made for devices that speak SL1"]
     elif url and not scenario.device.startswith(ANY_DEVICE):
         verdict, said = Verdict.CANNOT, [f"made for {scenario.device} alone"]

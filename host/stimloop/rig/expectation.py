@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stimloop_hw.vocabulary import Fault
 
@@ -127,8 +127,10 @@ def _quiet(expected: Expectation, seen: Timeline) -> str:
 
 
 def _summary(expected: Expectation, seen: Timeline) -> str:
-    value = seen.summary.get(expected.summary)
-    if value is None:
+    value: Any = seen.summary
+    for key in expected.summary.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(value, int | float):
         return f"the summary has no {expected.summary}"
     if expected.low <= value <= expected.high:
         return ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from stimloop.rig.obligation import Need
+from stimloop.rig.obligation import Kind, Need
 from stimloop.rig.witness import open_witness
 from stimloop_hw.generator import Train, Unit
 from stimloop_hw.ports import clock_of, driver_of, open_port
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stimloop_hw.generator import Played, PulseGenerator
     from stimloop_hw.trace import TracedPulse
 
-DRIVERS: dict[str, Any] = {"pulsepal": PulsePal, "stimjim": StimJim}
+GENERATORS: dict[str, Any] = {"pulsepal": PulsePal, "stimjim": StimJim}
 """Generators behind a driver, by the name in their URL."""
 AMPLITUDE = 500
 """Of the rig's trains, µA or mV."""
@@ -84,18 +84,11 @@ class GeneratorSession:
 
     def lacks(self, obligation: Obligation) -> str:
         """What an obligation needs and this device and its bench have not; empty if nothing."""
-        needs = obligation.needs
-        if obligation.on_generator is not None:
-            needs = obligation.generator_needs
-        missing = ", ".join(f"no {need}" for need in sorted(needs - self.abilities))
-        if not missing and obligation.on_generator is None:
-            return "no order of its wire for that"
-        return missing
+        return obligation.lacking(Kind.GENERATOR, self.abilities)
 
     def ask(self, obligation: Obligation) -> None:
         """Check an obligation; raises `Broken` if it is not kept."""
-        assert obligation.on_generator is not None
-        obligation.on_generator(self)
+        obligation.meanings[Kind.GENERATOR].check(self)
 
     def play_out(self, train: Train) -> Played:
         """Play a train, and wait until it has ended, and its last pulse was seen."""
@@ -123,7 +116,7 @@ def open_generator(url: str, *, witness: str | None = None) -> Iterator[Generato
     """
     driver, _ = driver_of(url)
     port: Any = open_port(url, driver)  # drivers want a timeout, which pyserial's ports have
-    generator = DRIVERS[driver](port, url, clock_ns=clock_of(port))
+    generator = GENERATORS[driver](port, url, clock_ns=clock_of(port))
     with generator, open_witness(port, witness) as witnessed:
         generator.hello()
         session = GeneratorSession(generator, witnessed)

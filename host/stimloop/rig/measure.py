@@ -8,14 +8,14 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from stimloop.rig.comparison import Compared, compare
-from stimloop.rig.generator_session import DRIVERS
 from stimloop.rig.session import open_session
-from stimloop_hw.ports import driver_of
+from stimloop_hw.ports import DRIVERS, driver_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STATUSES = 10
+SL1 = DRIVERS[0]
 
 _COLUMNS: dict[str, tuple[str, Callable[[Compared], tuple[float, float]]]] = {
     "amplitude": ("µA", lambda pulse: (pulse.ordered_ua, pulse.amplitude_ua)),
@@ -116,7 +116,7 @@ def measure(url: str, *, key: bytes, witness: str | None = None) -> Measured | N
     LinkError, Broken
         If the device is lost, or does not deliver.
     """
-    if driver_of(url)[0] in DRIVERS:
+    if driver_of(url)[0] != SL1:
         return None
     with open_session(url, key=key, witness=witness) as session:
         if session.witness is None:

@@ -8,21 +8,19 @@ SAFETY.md it stands against and what a device needs to be asked at all.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum, unique
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stimloop_hw.errors import OrderRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from stimloop.rig.generator_session import GeneratorSession
     from stimloop.rig.session import RigSession
     from stimloop_hw.vocabulary import Refusal
 
     Check = Callable[[RigSession], None]
-    GeneratorCheck = Callable[[GeneratorSession], None]
 
 
 @unique
@@ -62,8 +60,31 @@ class Need(StrEnum):
     COARSE = "step of times above 1 µs"
 
 
+@unique
+class Kind(StrEnum):
+    """Devices of other makers, and why an obligation without a meaning cannot be asked."""
+
+    GENERATOR = "no order of its wire for that"
+    AMPLIFIER = "no output"
+
+
 class Broken(AssertionError):
     """The device does not keep an obligation; the text says what it did instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What an obligation means to a device of another maker.
+
+    Attributes
+    ----------
+    check : callable (session) -> None
+        Of a session with a device of this kind; raises `Broken`.
+    needs : frozenset of Need
+    """
+
+    check: Callable[[Any], None]
+    needs: frozenset[Need]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +102,8 @@ class Obligation:
     needs : frozenset of Need
     check : callable (RigSession) -> None
         Raises `Broken` if an SL1 device does not keep it.
-    on_generator : callable (GeneratorSession) -> None, or None
-        The same for a generator behind a driver; None if it cannot be asked of one.
-    generator_needs : frozenset of Need
+    meanings : mapping of Kind to Meaning
+        What it means to devices of other makers.
     """
 
     name: str
@@ -92,9 +112,18 @@ class Obligation:
     hazards: tuple[str, ...]
     needs: frozenset[Need]
     check: Check
-    on_generator: GeneratorCheck | None = None
-    generator_needs: frozenset[Need] = frozenset()
+    meanings: Mapping[Kind, Meaning] = field(default_factory=dict)
 
+    def lacking(self, kind: Kind, abilities: frozenset[Need]) -> str:
+        """Why a device of this kind and its bench cannot be asked; empty if it can."""
+        meaning = self.meanings.get(kind)
+        missing = (self.needs if meaning is None else meaning.needs) - abilities
+        if not missing and meaning is None:
+            return kind
+        return ", ".join(f"no {need}" for need in sorted(missing))
+
+
+_C = TypeVar("_C", bound="Callable[[Any], None]")
 
 OBLIGATIONS: dict[str, Obligation] = {}
 """All of them by name, suite by suite once `stimloop.rig.suites` is imported."""
@@ -118,12 +147,13 @@ def obliges(
     return declare
 
 
-def on_generators(name: str, *needs: Need) -> Callable[[GeneratorCheck], GeneratorCheck]:
-    """Say what an obligation means to a generator behind a driver: a decorator of its check."""
+def means(kind: Kind, name: str, *needs: Need) -> Callable[[_C], _C]:
+    """Say what an obligation means to a device of another maker: a decorator of its check."""
 
-    def declare(check: GeneratorCheck) -> GeneratorCheck:
+    def declare(check: _C) -> _C:
         known = OBLIGATIONS[name]
-        OBLIGATIONS[name] = replace(known, on_generator=check, generator_needs=frozenset(needs))
+        meaning = Meaning(check, frozenset(needs))
+        OBLIGATIONS[name] = replace(known, meanings={**known.meanings, kind: meaning})
         return check
 
     return declare

@@ -95,7 +95,8 @@ class Expectation(Table):
     quiet : bool
         Whether the witness sees no pulse any more, two seconds after the end.
     summary : str
-        A number of the session's summary, from `low` to `high`.
+        A number of the session's summary, from `low` to `high`; ``latency_us.total.p99`` makes
+        a gate of latency.
     from_ms, until_ms : int
         The window.
     never : bool

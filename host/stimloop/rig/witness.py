@@ -7,10 +7,10 @@ What the device says of its output is its own word. A witness measures at the el
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stimloop_hw.errors import LinkError, LinkLost
-from stimloop_hw.ports import POLL_MS, open_port
+from stimloop_hw.ports import open_port
 from stimloop_hw.trace import read_line
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 2000
 """How long a witness that writes nothing is waited for."""
+LOOK_MS = 10
+"""Length of one look: the device waits for us meanwhile, and its lease goes on."""
+READ = 1 << 16
 LONGEST_LINE = 1 << 16
 
 
@@ -109,10 +112,10 @@ class Lines:
         silent_ms = 0
         while self.until_us < until_us:
             try:
-                data = self._port.read(max(1, self._port.in_waiting))
+                data = self._port.read(READ)  # pyserial's sockets do not tell how much waits
             except OSError as problem:
                 raise LinkLost(f"the witness {self._name} is gone: {problem}") from problem
-            silent_ms = 0 if data else silent_ms + POLL_MS
+            silent_ms = 0 if data else silent_ms + LOOK_MS
             if silent_ms >= PATIENCE_MS:
                 raise LinkLost(
                     f"the witness {self._name} tells nothing for {PATIENCE_MS} ms; check that "
@@ -152,7 +155,9 @@ def open_witness(port: Port, url: str | None) -> Iterator[Witness | None]:
         If it cannot be opened.
     """
     if url is not None:
-        with closing(open_port(url)) as opened:
+        opened: Any = open_port(url)  # pyserial's ports have a timeout
+        opened.timeout = LOOK_MS / 1000
+        with closing(opened):
             yield Lines(opened, url)
         return
     scope: Scope | None = getattr(port, "oscilloscope", None)

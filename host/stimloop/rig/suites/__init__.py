@@ -11,9 +11,11 @@ from stimloop.rig.suites import (  # noqa: I001  the order is that of `Suite`
     faults,
     timing,
     generators,
+    amplifiers,
 )
 
 __all__ = [
+    "amplifiers",
     "faults",
     "generators",
     "identity",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from stimloop.rig.obligation import Broken, Need, on_generators, require, require_equal
+from stimloop.rig.obligation import Broken, Kind, Need, means, require, require_equal
 from stimloop_hw.errors import TrainRefused
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ def _refused(session: GeneratorSession, what: str, train: Train) -> None:
     raise Broken(f"{what} was accepted, and has to be refused")
 
 
-@on_generators("it_says_who_it_is")
+@means(Kind.GENERATOR, "it_says_who_it_is")
 def _says_who(session: GeneratorSession) -> None:
     require(bool(session.capability.name), "it has no model")
     require_equal("what is doubtful about it", session.generator.doubt, "")
 
 
-@on_generators("a_program_beyond_any_limit_is_refused")
+@means(Kind.GENERATOR, "a_program_beyond_any_limit_is_refused")
 def _beyond(session: GeneratorSession) -> None:
     known, train = session.capability, session.train
     beyond = {
@@ -50,7 +50,7 @@ def _beyond(session: GeneratorSession) -> None:
         _refused(session, what, wrong)
 
 
-@on_generators("a_value_between_its_steps_is_refused", Need.COARSE)
+@means(Kind.GENERATOR, "a_value_between_its_steps_is_refused", Need.COARSE)
 def _between(session: GeneratorSession) -> None:
     train = session.train
     for field in ("width_us", "period_us", "interphase_us"):
@@ -58,18 +58,18 @@ def _between(session: GeneratorSession) -> None:
         _refused(session, f"{field} between two steps", wrong)
 
 
-@on_generators("a_recharge_that_cannot_balance_is_refused")
+@means(Kind.GENERATOR, "a_recharge_that_cannot_balance_is_refused")
 def _balance(session: GeneratorSession) -> None:
     _refused(session, "no active recharge", replace(session.train, recharge_ratio=0))
 
 
-@on_generators("a_lease_longer_than_it_allows_is_refused")
+@means(Kind.GENERATOR, "a_lease_longer_than_it_allows_is_refused")
 def _lease(session: GeneratorSession) -> None:
     too_many = session.capability.lease_max_ms * 1000 // session.train.period_us + 1
     _refused(session, f"a train of {too_many} pulses", replace(session.train, pulses=too_many))
 
 
-@on_generators("silence_alone_ends_the_output", Need.WITNESS)
+@means(Kind.GENERATOR, "silence_alone_ends_the_output", Need.WITNESS)
 def _silence(session: GeneratorSession) -> None:
     session.play_out(session.train)
     count = len(session.pulses())
@@ -78,7 +78,7 @@ def _silence(session: GeneratorSession) -> None:
     require_equal("pulses after a train has ended", len(session.pulses()), count)
 
 
-@on_generators("stop_ends_the_output_at_once", Need.WITNESS)
+@means(Kind.GENERATOR, "stop_ends_the_output_at_once", Need.WITNESS)
 def _stop(session: GeneratorSession) -> None:
     known, train = session.capability, session.train
     longest = train.lasting(known.lease_max_ms * 1000)
@@ -94,7 +94,9 @@ def _stop(session: GeneratorSession) -> None:
     require(not late, f"{len(late)} pulses began after the stop")
 
 
-@on_generators("every_pulse_has_the_amplitude_that_was_ordered", Need.WITNESS, Need.CURRENT)
+@means(
+    Kind.GENERATOR, "every_pulse_has_the_amplitude_that_was_ordered", Need.WITNESS, Need.CURRENT
+)
 def _amplitude(session: GeneratorSession) -> None:
     played = session.play_out(session.train)
     for pulse in session.pulses():
@@ -103,7 +105,7 @@ def _amplitude(session: GeneratorSession) -> None:
         )
 
 
-@on_generators("every_pulse_begins_cathodic_at_its_cathodes", Need.WITNESS)
+@means(Kind.GENERATOR, "every_pulse_begins_cathodic_at_its_cathodes", Need.WITNESS)
 def _cathodic(session: GeneratorSession) -> None:
     for amplitude, what in ((-1, "cathodic"), (1, "anodic")):
         before = len(session.pulses())
@@ -115,7 +117,7 @@ def _cathodic(session: GeneratorSession) -> None:
         require(right, f"a pulse that was ordered {what} begins the other way round")
 
 
-@on_generators("every_pulse_is_balanced_on_each_contact", Need.WITNESS)
+@means(Kind.GENERATOR, "every_pulse_is_balanced_on_each_contact", Need.WITNESS)
 def _balanced(session: GeneratorSession) -> None:
     session.play_out(session.train)
     pulses = session.pulses()
@@ -128,7 +130,7 @@ def _balanced(session: GeneratorSession) -> None:
         require(left_fc <= allowed_fc, f"a pulse of {charge_fc} fC left {left_fc} fC behind")
 
 
-@on_generators("pulses_come_at_the_period_ordered", Need.WITNESS)
+@means(Kind.GENERATOR, "pulses_come_at_the_period_ordered", Need.WITNESS)
 def _period(session: GeneratorSession) -> None:
     session.play_out(session.train)
     apart_us = {after.t_us - before.t_us for before, after in pairwise(session.pulses())}
