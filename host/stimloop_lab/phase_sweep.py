@@ -46,7 +46,12 @@ class PhaseScore:
     spread_rad : float
         Circular standard deviation, ``sqrt(-2 ln locking)``.
     missed : float
-        Share of the cycles above the threshold without a trigger, 0 to 1.
+        Share of the cycles without a trigger, of those before which the detector's level was
+        above the threshold throughout, 0 to 1: what controller, wire or device failed at.
+    withheld : float
+        Share of the cycles without a trigger, of those in which the true amplitude was above
+        the threshold, where the detector's level was not throughout, 0 to 1: a better estimate
+        of the amplitude would have let the controller trigger there.
     amplitude_uv : float
         Mean amplitude of the oscillation during therapy, µV.
     """
@@ -57,6 +62,7 @@ class PhaseScore:
     error_rad: float
     spread_rad: float
     missed: float
+    withheld: float
     amplitude_uv: float
 
 
@@ -65,6 +71,8 @@ def score(
     samples_uv: npt.NDArray[np.float64],
     t_us: npt.NDArray[np.int64],
     *,
+    decided_us: npt.NDArray[np.int64],
+    levels_uv: npt.NDArray[np.float64],
     peak_hz: float,
     target_rad: float,
     threshold_uv: float,
@@ -77,12 +85,14 @@ def score(
         Times of the first pulse of each trigger, µs.
     samples_uv, t_us : ndarray, shape (n,)
         Signal, µV, and its times, µs, ascending and evenly spaced, of 1 s or more.
+    decided_us, levels_uv : ndarray, shape (m,)
+        Times of the decisions, µs, ascending, and the detector's level at each, µV.
     peak_hz : float
         Centre of the band, which is half of it wide.
     target_rad : float
         Phase asked for, rad; 0 is the maximum.
     threshold_uv : float
-        Cycles are counted while the amplitude is above this, µV.
+        The controller's: no trigger while the level is at or below it, µV.
     """
     fs_hz = 1e6 / float(np.median(np.diff(t_us)))
     band_hz = (0.75 * peak_hz, 1.25 * peak_hz)
@@ -93,20 +103,44 @@ def score(
     mean = np.mean(np.exp(1j * np.interp(inside, t_us, phase_rad))) if inside.size else 0j
     locking = float(min(abs(mean), 1.0))
     error_rad = math.remainder(float(np.angle(mean)) - target_rad, _TURN)
-    # One crossing of the target in each cycle; it counts if the oscillation was strong there.
+    # One crossing of the target in each cycle.
     crossings = np.flatnonzero(np.diff(np.floor((phase_rad - target_rad) / _TURN)) > 0)
-    due = crossings[amplitude_uv[crossings] > threshold_uv]
-    half_us = 0.5e6 / peak_hz
-    hit = [bool(np.any(np.abs(inside - t_us[place]) <= half_us)) for place in due]
+    crossings = crossings[t_us[crossings] >= decided_us[0] + 1e6 / peak_hz]
+    strong = amplitude_uv[crossings] > threshold_uv
+    open_, hit = _met(t_us[crossings], inside, decided_us, levels_uv > threshold_uv, peak_hz)
     return PhaseScore(
         target_rad,
         int(inside.size),
         locking,
         error_rad if inside.size else math.nan,
         math.sqrt(-2 * math.log(locking)) if locking > 0 else math.inf,
-        1 - float(np.mean(hit)) if hit else 0.0,
+        _share(~hit, open_),
+        _share(~open_ & ~hit, strong),
         float(amplitude_uv.mean()),
     )
+
+
+def _met(
+    due_us: npt.NDArray[np.int64],
+    triggers_us: npt.NDArray[np.int64],
+    decided_us: npt.NDArray[np.int64],
+    above: npt.NDArray[np.bool_],
+    peak_hz: float,
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """For each crossing: was the level above in the cycle before, and is a trigger near."""
+    cycle_us = 1e6 / peak_hz
+    first = np.searchsorted(decided_us, due_us - cycle_us)
+    last = np.searchsorted(decided_us, due_us)
+    below = np.concatenate([[0], np.cumsum(~above)])
+    place = np.searchsorted(triggers_us, due_us)
+    padded = np.concatenate([[-math.inf], triggers_us, [math.inf]])
+    nearest_us = np.minimum(due_us - padded[place], padded[place + 1] - due_us)
+    return below[first] == below[last], nearest_us <= cycle_us / 2
+
+
+def _share(part: npt.NDArray[np.bool_], whole: npt.NDArray[np.bool_]) -> float:
+    """Share of the whole that is in the part too; 0 where there is no whole."""
+    return float(np.mean(part[whole])) if whole.any() else 0.0
 
 
 def score_record(record: Record) -> PhaseScore:
@@ -129,6 +163,8 @@ def score_record(record: Record) -> PhaseScore:
         at_us[at_us >= start_us],
         uv,
         t_us,
+        decided_us=record.column("steps", "t_us")[started:].astype(np.int64),
+        levels_uv=record.column("steps", "level")[started:],
         peak_hz=float(values["peak_hz"]),
         target_rad=float(values["target_rad"]),
         threshold_uv=found_uv[0] if found_uv else asked.detector.threshold_uv or 0.0,
@@ -186,11 +222,12 @@ def table(rows: list[PhaseScore]) -> str:
     heads = ("target [rad]", "triggers", "PLV", "mean error [rad]", "circular SD [rad]")
     return "\n".join(
         [
-            f"| {' | '.join(heads)} | missed | amplitude [µV] |",
-            "|---:|---:|---:|---:|---:|---:|---:|",
+            f"| {' | '.join(heads)} | missed | withheld | amplitude [µV] |",
+            "|---:|---:|---:|---:|---:|---:|---:|---:|",
             *(
                 f"| {r.target_rad:.2f} | {r.triggers} | {r.locking:.2f} | {r.error_rad:.2f} "
-                f"| {r.spread_rad:.2f} | {r.missed:.2f} | {r.amplitude_uv:.2f} |"
+                f"| {r.spread_rad:.2f} | {r.missed:.3f} | {r.withheld:.2f} "
+                f"| {r.amplitude_uv:.2f} |"
                 for r in rows
             ),
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,12 @@ from stimloop_lab.phase_sweep import phase_sweep, score, table
 ROOT = Path(__file__).parents[2]
 T_US = np.arange(0, 4_000_000, 4000)
 TONE_UV = 5 * np.cos(2 * np.pi * 20 * T_US / 1e6)
-SCORED = {"peak_hz": 20.0, "threshold_uv": 1.0}
+SCORED: dict[str, Any] = {
+    "peak_hz": 20.0,
+    "threshold_uv": 1.0,
+    "decided_us": T_US,
+    "levels_uv": np.full(T_US.size, 5.0),
+}
 
 
 def at_phase(phase_rad: float, cycles: range) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -41,14 +47,27 @@ def test_a_constant_error_is_told_as_such_without_spread(
 
 
 def test_triggers_at_any_phase_are_not_locked_and_missed_cycles_are_counted() -> None:
-    rng = np.random.default_rng(1)
-    anywhere = rng.integers(0, 4_000_000, 2000)
+    anywhere = np.sort(np.random.default_rng(1).integers(0, 4_000_000, 2000))
     assert score(anywhere, TONE_UV, T_US, target_rad=0.0, **SCORED).locking < 0.1
     half = score(at_phase(0.0, range(0, 80, 2)), TONE_UV, T_US, target_rad=0.0, **SCORED)
     assert half.missed == pytest.approx(0.5, abs=0.05)
     none = score(np.zeros(0, np.int64), TONE_UV, T_US, target_rad=0.0, **SCORED)
     assert (none.triggers, none.locking, none.missed) == (0, 0.0, 1.0)
+    assert none.withheld == half.withheld == 0
     assert math.isnan(none.error_rad)
+
+
+def test_a_cycle_whose_level_is_not_above_the_threshold_is_withheld_and_not_missed() -> None:
+    levels_uv = np.where(T_US < 2_000_000, 5.0, 0.9)
+    asked = SCORED | {"target_rad": 0.0, "levels_uv": levels_uv}
+    early = score(at_phase(0.0, range(41)), TONE_UV, T_US, **asked)
+    assert early.missed == 0
+    assert early.withheld == pytest.approx(0.5, abs=0.03)
+    late = score(at_phase(0.0, range(41, 80)), TONE_UV, T_US, **asked)
+    assert late.missed > 0.9
+    assert late.withheld < 0.03
+    weak = score(at_phase(0.0, range(41)), TONE_UV / 10, T_US, **asked)
+    assert (weak.missed, weak.withheld) == (0, 0), "nothing there that could be withheld"
 
 
 def test_a_sweep_hits_a_tone_at_every_target_through_the_whole_loop(tmp_path: Path) -> None:
@@ -66,7 +85,7 @@ def test_a_sweep_hits_a_tone_at_every_target_through_the_whole_loop(tmp_path: Pa
         assert row.triggers > 90
         assert row.locking > 0.95
         assert abs(row.error_rad) < 0.2
-        assert row.missed < 0.2
+        assert row.missed < 0.05
     assert table(rows).count("\n") == 5
 
 
