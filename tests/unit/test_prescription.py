@@ -26,7 +26,12 @@ from stimloop_sim.profile import Profile
 if TYPE_CHECKING:
     from stimloop_hw.messages import Limits
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
+# Those of a bench are for a generator, and are tried on it in the tests of pairs.
+EXAMPLES = sorted(
+    path
+    for path in (Path(__file__).parents[2] / "examples").glob("*.toml")
+    if not path.stem.startswith("bench_")
+)
 
 LIMITS = replace(device.LIMITS, sense_channels=2)
 
