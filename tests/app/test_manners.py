@@ -116,12 +116,23 @@ def clipped(window: QWidget) -> list[str]:
     return found
 
 
+def outside(window: QWidget) -> list[str]:
+    """What reaches beyond the widget that it is a part of."""
+    found = []
+    for widget in shown(window, QAbstractButton, QLabel, QLineEdit, QComboBox):
+        whole = widget.parentWidget()
+        if whole is not None and not whole.rect().contains(widget.geometry()):
+            found.append(f"{widget.accessibleName() or widget} reaches out of {whole}")
+    return found
+
+
 def seen(operator: Operator, qtbot: QtBot) -> None:
     """Judge what is on the screen now, where it has the least room."""
     operator.window.resize(*SMALLEST)
     qtbot.wait(20)
     assert not clipped(operator.window)
     assert not small(operator.window)
+    assert not outside(operator.window)
     assert not [f"{type(w).__name__} {w.objectName()}" for w in nameless(operator.window)]
 
 
@@ -137,6 +148,7 @@ def test_themes_and_sizes_clip_nothing(
         operator.window.show_page(page)
         qtbot.wait(20)
         assert not clipped(operator.window)
+        assert not outside(operator.window)
 
 
 def test_every_page_and_question_can_be_read_hit_and_named(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MEASURES = ("Current", "Charge", "Density", "Shannon k")
 WHOLE = ("TEED", "Mean current", "Battery")
 _FULL = 1000
-_LEAST_PX = 240
+_LEAST_PX = 232
 _NEAR = 0.9
 """Beyond this part of a limit its number is colored."""
 _YEAR_DAYS = 365.25

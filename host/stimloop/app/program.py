@@ -104,7 +104,7 @@ class Program(PageWidget):
         self.pane = SettingsPane(limits)
         self.pane.edited.connect(self._put)
         leads = QHBoxLayout()
-        leads.setSpacing(12)
+        leads.setSpacing(10)
         self.leads = {}
         for side in editor.sides:
             panel = LeadPanel(side, limits, self.theme)
@@ -117,13 +117,13 @@ class Program(PageWidget):
             editor.groups, room_of(limits).programs, sided=len(editor.sides) > 1
         )
         body = QHBoxLayout()
-        body.setSpacing(12)
+        body.setSpacing(10)
         body.addLayout(leads, 4)
         body.addWidget(self.pane, 4)
         body.addWidget(self.dose, 2)
         page = QWidget()
         column = QVBoxLayout(page)
-        column.setContentsMargins(16, 12, 16, 12)
+        column.setContentsMargins(12, 12, 12, 12)
         column.setSpacing(10)
         column.addWidget(self.tools)
         column.addLayout(body, 1)

@@ -105,6 +105,7 @@ class SettingsPane(QFrame):
             column.addWidget(stepper)
         grid = QGridLayout()
         grid.setVerticalSpacing(2)
+        grid.setHorizontalSpacing(6)
         for place, stage in enumerate(STAGES):
             grid.addWidget(label(tr(stage), role="small", tone="muted"), 0, place + 1)
         for row, name in enumerate(TURNED, 1):
@@ -161,12 +162,11 @@ class SettingsPane(QFrame):
         for name, stepper in self.steppers.items():
             shared = program > 0 and name not in tables.Interleaved.model_fields
             empty = name == "amplitude_ma" and draft.locked(program)
-            note = tr("stimulating") if fixed else tr("of the group") if shared else ""
+            locked = tr("stimulating") if fixed else tr("of the group") if shared else ""
             if empty:
-                note = tr("locked: choose − and +")  # noqa: RUF001  the signs of the contacts
+                locked = tr("locked: choose − and +")  # noqa: RUF001  the signs of contacts
             value = float((first if shared else own).get(name, 0.0))
-            locked = fixed or empty or shared
-            stepper.show_value(value, said(name, self._limits), note, locked=locked)
+            stepper.show_value(value, said(name, self._limits), locked=locked)
             found = [s for field, s in editor.wrong.items() if f"stimulation.{name}" in field]
             stepper.mark("\n".join(found))
         for table, form in self.forms.items():

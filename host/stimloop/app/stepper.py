@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLineEdit, QWidget
 
 from stimloop.app.buttons import square
 from stimloop.app.label import label, say
@@ -46,20 +46,19 @@ class Stepper(QWidget):
         self.less.clicked.connect(lambda: self.stepped.emit(field.name, -1))
         self.more.clicked.connect(lambda: self.stepped.emit(field.name, 1))
         self._range = label(role="small", tone="muted")
-        self._note = label(role="small", tone="muted")
-        self._note.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._range.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(2)
-        grid.addWidget(label(tr(field.label), role="heading"), 0, 0, 1, 2)
-        grid.addWidget(self._note, 0, 2, 1, 2)
+        top = QHBoxLayout()
+        top.addWidget(label(tr(field.label), role="heading"))
+        top.addWidget(self._range, 1)
+        grid.addLayout(top, 0, 0, 1, 3)
         grid.addWidget(self.less, 1, 0)
-        grid.addWidget(self.value, 1, 1, 1, 2)
-        grid.addWidget(self.more, 1, 3)
-        grid.addWidget(self._range, 2, 0, 1, 4)
+        grid.addWidget(self.value, 1, 1)
+        grid.addWidget(self.more, 1, 2)
         grid.setColumnStretch(1, 1)
-        grid.setColumnStretch(2, 1)
 
     def _typed(self) -> None:
         text = self.value.text().replace(self._field.unit, "").strip()
@@ -68,7 +67,7 @@ class Stepper(QWidget):
         except ValueError:
             self.mark(tr("not a number; write digits"))
 
-    def show_value(self, value: float, allowed: str, note: str, *, locked: bool) -> None:
+    def show_value(self, value: float, allowed: str, *, locked: str) -> None:
         """Show the value, and beside it what is allowed.
 
         Parameters
@@ -76,15 +75,13 @@ class Stepper(QWidget):
         value : float
         allowed : str
             The device's range in words.
-        note : str
-            What else there is to say, such as what becomes of the value.
-        locked : bool
-            It cannot be changed now.
+        locked : str
+            Why it cannot be changed now, said in place of the range; empty if it can.
         """
         if not self.value.hasFocus() or locked:
             self.value.setText(f"{value:.6g} {self._field.unit}")
-        say(self._range, f"{allowed} {self._field.unit}" if allowed else "", "muted")
-        say(self._note, note, "warning" if locked else "muted")
+        told = f"{allowed} {self._field.unit}" if allowed else ""
+        say(self._range, locked or told, "warning" if locked else "muted")
         for widget in (self.value, self.less, self.more):
             widget.setEnabled(not locked)
 

@@ -273,6 +273,11 @@ QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabl
     color: $muted; border-style: dashed; }
 QSpinBox, QDoubleSpinBox { padding-right: 2px; }
 QLineEdit[role="value"] { font-size: ${large}px; font-weight: bold; }
+QComboBox::drop-down { border: 0; width: 26px; }
+QComboBox::down-arrow {
+    width: 0; height: 0; border-left: 5px solid $raised; border-right: 5px solid $raised;
+    border-top: 6px solid $text; }
+QTableView::item { padding: 0 6px; }
 QHeaderView { background: $raised; border: 0; }
 QComboBox QAbstractItemView, QListView, QTreeView, QTableView {
     background: $surface; border: 1px solid $line; outline: 0;

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Signal, SignalInstance
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton
 
+from stimloop.app.buttons import square
 from stimloop.app.label import label, say
 from stimloop.app.language import tr
 from stimloop.station.requests import Phase
@@ -46,10 +47,8 @@ class TherapyBar(QFrame):
         self._target.setAccessibleName(tr("Amplitude that is led to"))
         self.stage = self._button(tr("Stage and compare …"), self.staged, primary=True)
         self.start = self._button(tr("Arm and start …"), self.started, primary=True)
-        self.less = self._button("−", None)  # noqa: RUF001
-        self.more = self._button("+", None)
-        self.less.setAccessibleName(tr("Lower the amplitude by one step"))
-        self.more.setAccessibleName(tr("Raise the amplitude by one step"))
+        self.less = square("−", tr("Lower the amplitude by one step"))  # noqa: RUF001
+        self.more = square("+", tr("Raise the amplitude by one step"))
         self.less.clicked.connect(lambda: self.moved.emit(-1))
         self.more.clicked.connect(lambda: self.moved.emit(1))
         self.adapt = self._button(tr("Close the loop"), self.adapted)
@@ -72,12 +71,13 @@ class TherapyBar(QFrame):
         ):
             row.addWidget(button)
 
-    def _button(self, text: str, signal: object, *, primary: bool = False) -> QPushButton:
+    def _button(
+        self, text: str, signal: SignalInstance, *, primary: bool = False
+    ) -> QPushButton:
         button = QPushButton(text)
         button.setAutoRepeat(False)
         button.setProperty("role", "primary" if primary else "")
-        if signal is not None:
-            button.clicked.connect(signal)
+        button.clicked.connect(lambda _checked: signal.emit())
         return button
 
     def show_draft(self, edited: str, tone: str, *, fits: bool) -> None:

@@ -190,6 +190,7 @@ class Window(QMainWindow):
             self._shown = name
             self._stack.setCurrentWidget(self.pages[name])
             self._links[name].setChecked(True)
+            self._links[name].setFocus()
 
     def show_shortcuts(self) -> None:
         """Every key, on a sheet."""
