@@ -193,6 +193,23 @@ def test_each_train_begins_where_an_independent_witness_sees_it_within_the_bound
     assert replay_record(record).identical
 
 
+def test_the_patient_in_the_bath_feels_what_the_generator_plays(tmp_path: Path) -> None:
+    text = Path(EXAMPLE).read_text("utf-8")
+    text = text[: text.index("[capture]")] + '[controller]\nkind = "continuous"\n'
+    levels_uv = {}
+    for amplitude_ma in ("0.0", "3.0"):
+        directory = run_session(
+            loads(text.replace("amplitude_ma = 2.0", f"amplitude_ma = {amplitude_ma}")),
+            "pulsepal+sim://pulsepal?bath=felt&seed=3",
+            sense="cyton+sim://cyton?bath=felt",
+            load_ohm=1_000,
+            seconds=20.0,
+            directory=tmp_path / amplitude_ma,
+        )
+        levels_uv[amplitude_ma] = Record.open(directory).column("steps", "level")[250:].mean()
+    assert levels_uv["3.0"] < 0.9 * levels_uv["0.0"]
+
+
 def test_any_generator_makes_a_pair_with_any_amplifier(tmp_path: Path) -> None:
     text = Path(EXAMPLE).read_text("utf-8")
     for number, (url, load_ohm) in enumerate(
