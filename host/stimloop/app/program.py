@@ -256,7 +256,7 @@ class Program(PageWidget):
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802  Qt's name
         """Import it."""
         path = dropped_file(event, TOML)
-        if path is not None and not self.fixed:
+        if path is not None and self.editor is not None and not self.fixed:
             self.load(path)
 
     # Therapy --------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ class ProgramTools(QWidget):
     def _action(self, text: str, keys: str) -> QAction:
         action = QAction(text, self)
         action.setShortcut(QKeySequence(keys))
+        action.setEnabled(False)  # until there is something to edit
         return action
 
     def _tab(self, number: int) -> QPushButton:
@@ -136,6 +137,8 @@ class ProgramTools(QWidget):
         self.redo.setEnabled(draft.can_redo and not fixed)
         self.revert.setEnabled(not fixed)
         self.load.setEnabled(not fixed)
+        self.copy.setEnabled(True)
+        self.save.setEnabled(True)
         self.mine.setEnabled(editor.side != editor.device_side and not fixed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -30,8 +31,8 @@ from stimloop.app.sheet import Sheet
 from stimloop.app.shortcuts import ShortcutSheet
 from stimloop.app.theme import DARK, SCALES, THEMES
 from stimloop.app.watch import Watch
-from stimloop.station import Phase
-from stimloop.station.requests import Refused
+from stimloop.station import Phase, StationError
+from stimloop.station.requests import Refused, Shutdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from stimloop.station.requests import Description
 
 MENUS = ("File", "Edit", "Therapy", "View", "Help")
+_LED = (Phase.THERAPY, Phase.ENDING, Phase.LOST)
 SMALLEST = (1280, 760)
 
 
@@ -264,6 +266,10 @@ class Window(QMainWindow):
             self._ask_to_leave()
             return
         self.watch.end()
+        if self._station.process is not None and self._phase not in _LED:
+            # Nobody needs a station that holds no session, and that this window has begun.
+            with suppress(StationError):
+                self._station.ask(Shutdown())
         self._station.close()
         event.accept()
 
