@@ -35,7 +35,7 @@ from stimloop_hw.messages import (
     Stop,
     Trigger,
 )
-from stimloop_hw.ports import POLL_MS
+from stimloop_hw.ports import DRIVERS, POLL_MS
 from stimloop_hw.vocabulary import EventCode, Refusal, State
 from stimloop_sim.firmware import Firmware
 from stimloop_sim.outbox import Outbox
@@ -431,9 +431,8 @@ def test_limits_that_are_not_those_of_the_identity_are_distrusted() -> None:
 @pytest.mark.parametrize("url", ["warp+sim://dbs", "warp+/dev/ttyACM0"])
 def test_an_unknown_driver_is_refused_with_the_known_ones(url: str) -> None:
     rest = url.removeprefix("warp+")
-    with pytest.raises(
-        LinkError, match=rf"known are sl1, pulsepal: write sl1\+{rest} or {rest}"
-    ):
+    known = ", ".join(DRIVERS)
+    with pytest.raises(LinkError, match=rf"known are {known}: write sl1\+{rest} or {rest}"):
         Link.open(url)
 
 
