@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from stimloop.prescription import Prescription
 
+_BESIDE_EVOKED = ("continuous", "sweep")
+"""Controllers that may stand beside [evoked] and hold no response."""
 _BY_THRESHOLD = Aspect.DECISION | Aspect.THREE_STATES
 
 
@@ -84,12 +86,12 @@ def _evoked(asked: Prescription) -> Iterator[Violation]:
                 f"the table that tells a controller of kind {table.kind} where the response is",
                 "add [evoked] with n1_ms",
             )
-        elif asked.evoked is not None and not holds and table.kind != "continuous":
+        elif asked.evoked is not None and not holds and table.kind not in _BESIDE_EVOKED:
             yield Violation(
                 "controller.kind",
                 f"{table.kind} beside [evoked]",
-                "one that holds the response, or continuous",
-                "choose ecap_logarithmic, ecap_linear or continuous, or remove [evoked]",
+                "one that holds the response, continuous, or sweep",
+                "choose ecap_logarithmic, ecap_linear, continuous or sweep, or remove [evoked]",
             )
         open_ma: float | None = getattr(table, "open_loop_ma", None)
         least_ma, most_ma = asked.stimulation.amplitude_min_ma, asked.stimulation.amplitude_ma

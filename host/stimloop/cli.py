@@ -131,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--out", type=Path, metavar="DIR", help="becomes the record")
 
+    _titrate(add(commands.titrate, json=True))
     _device(add(commands.status, json=True))
     _device(add(commands.stop), key="not needed, and not read: anybody may stop")
     _device(add(commands.impedance, json=True))
@@ -157,16 +158,30 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("record", type=Path, metavar="RECORD")
     sub.add_argument("--out", type=Path, metavar="FILE", help="default: RECORD/report.html")
 
-    sub = add(commands.protocol)
-    form = sub.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_true", help="documentation (default)")
-    form.add_argument("--c", action="store_true", help="C header")
-
+    _protocol(add(commands.protocol))
     add(commands.controllers)
     add(commands.app)
     add(commands.simulate)
     add(commands.impair)
     return parser
+
+
+def _protocol(sub: argparse.ArgumentParser) -> None:
+    form = sub.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="documentation (default)")
+    form.add_argument("--c", action="store_true", help="C header")
+
+
+def _titrate(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "prescription", type=Path, metavar="PRESCRIPTION", help="with [evoked] and a sweep"
+    )
+    _device(sub)
+    for word in ("perception", "comfort", "discomfort"):
+        sub.add_argument(
+            f"--{word}", type=_positive, metavar="MA", help="known before; default: ask"
+        )
+    sub.add_argument("--out", type=Path, metavar="DIR", help="becomes the record")
 
 
 def _trial(sub: argparse.ArgumentParser) -> None:

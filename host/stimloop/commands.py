@@ -91,6 +91,55 @@ def run(options: argparse.Namespace) -> int:
     return DONE
 
 
+def titrate(options: argparse.Namespace) -> int:
+    """Raise the amplitude step by step until it is uncomfortable: a setpoint for a loop."""
+    from stimloop import prescription as prescriptions
+    from stimloop.titration import Given, Keyboard, titrate_device
+    from stimloop_hw.keys import find_key
+
+    prescription = prescriptions.load(options.prescription)
+    given = (options.perception, options.comfort, options.discomfort)
+    known = [ma for ma in given if ma is not None]
+    if known and len(known) < len(given):
+        raise ValueError(
+            f"{len(known)} of --perception, --comfort and --discomfort were given; give all "
+            "three, or none and tell at the terminal"
+        )
+    most_ma = prescription.stimulation.amplitude_ma
+    if known and max(known) > most_ma:
+        raise ValueError(
+            f"{max(known):g} mA was given, and the prescription goes up to {most_ma:g} mA; "
+            "raise its amplitude_ma, or give less"
+        )
+    told = titrate_device(
+        prescription,
+        options.device,
+        Given(*known) if known else Keyboard(),
+        key=find_key(options.key),
+        directory=options.out,
+    )
+    values = {
+        "perception_ma": told.perception_ma,
+        "comfort_ma": told.comfort_ma,
+        "discomfort_ma": told.discomfort_ma,
+        "threshold_ma": told.found.threshold_ua / 1000,
+        "slope_uv_ma": told.found.slope_uv_ma,
+        "floor_uv": told.found.floor_uv,
+        "setpoint_uv": told.found.setpoint_uv,
+        "ended": told.ended,
+        "record": str(told.record),
+    }
+    if options.json:
+        console.print_json(values)
+    else:
+        console.print_pairs(values)
+        print(
+            f"For a loop: setpoint_uv = {told.found.setpoint_uv:.1f}, "
+            f"open_loop_ma = {told.comfort_ma:g}\n{console.NOTICE}"
+        )
+    return DONE
+
+
 def status(options: argparse.Namespace) -> int:
     """What a device says of itself."""
     from stimloop.devices import describe

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from stimloop.prescription import Prescription
     from stimloop.session import Session
+    from stimloop.step import Step
     from stimloop.watch import Watch
 
 LEFT_ALONE = "left running, alone"
@@ -63,6 +64,7 @@ def run_session(
     stop_key: int | None = None,
     seconds: float | None = None,
     alone: bool = False,
+    until: Callable[[Step], bool] | None = None,
     directory: Path | str | None = None,
     on_progress: Callable[[float], None] | None = None,
     on_alarm: Callable[[str], None] | None = None,
@@ -90,6 +92,8 @@ def run_session(
     alone : bool
         Start a therapy whose loop closes on the device to run without this host: there is no
         lease, and after `seconds` of watching it is left running. An interrupt stops it.
+    until : callable, optional
+        Called with each step; once it is true the output ends at once, and with it the session.
     directory : Path or str, optional
         Where the record goes; empty or not there. If not given, a fresh one.
     on_progress : callable, optional
@@ -143,14 +147,22 @@ def run_session(
         with Recorder.create(directory, description) as recorder, Interrupt() as interrupt:
             session = close_loop(link, prescription, limits, recorder, alone=alone)
             try:
-                _drive(session, interrupt, seconds, on_progress, on_alarm)
+                enough = _drive(
+                    session,
+                    interrupt,
+                    seconds,
+                    until=until,
+                    on_progress=on_progress,
+                    on_alarm=on_alarm,
+                )
                 if alone and not interrupt.requested:
                     recorder.event(session.steps, link.t_us, "operator", text=LEFT_ALONE)
                     return directory
                 if interrupt.requested:
                     end(link, recorder, session.steps, StopMode.GROUND, "interrupt")
                 else:
-                    end(link, recorder, session.steps, StopMode.RAMP, "stop")
+                    mode = StopMode.GROUND if enough else StopMode.RAMP
+                    end(link, recorder, session.steps, mode, "stop")
                 record_rest(link, recorder, session.steps)
             except BaseException as problem:
                 give_up(link, recorder, session.steps, problem)
@@ -182,27 +194,33 @@ def _drive(
     session: Session | Watch,
     interrupt: Interrupt,
     seconds: float | None,
+    *,
+    until: Callable[[Step], bool] | None,
     on_progress: Callable[[float], None] | None,
     on_alarm: Callable[[str], None] | None,
-) -> None:
-    """Step until the time is over, sensing ends, or somebody asks to end."""
+) -> bool:
+    """Step until it is enough (then True), time is over, sensing ends, or somebody asks."""
     tick_us = session.tick_us
     wanted = None if seconds is None else max(1, round(seconds * 1e6 / tick_us))
     ticks_per_s = max(1, 1_000_000 // tick_us)
     done = 0
     fallback = session.fallback
     while not interrupt.requested and (wanted is None or done < wanted):
-        if session.step() is None:
+        step = session.step()
+        if step is None:
             if not session.stimulating:
                 raise CaptureError(
                     f"sensing ended after {session.steps * tick_us / 1e6:g} s, before the "
                     "threshold was captured; capture for a shorter time, or use a longer "
                     "recording"
                 )
-            return
+            return False
+        if until is not None and until(step):
+            return True
         done += session.stimulating
         if on_alarm is not None and session.fallback is not fallback:
             fallback = session.fallback
             on_alarm(FALLBACK[fallback])
         if on_progress is not None and session.steps % ticks_per_s == 0:
             on_progress(done * tick_us / 1e6)
+    return False
