@@ -1,4 +1,4 @@
-# make demo | make test | make check | make cover | make mutation     (a .venv is made on first use)
+# make demo | make test | make check | make cover | make mutation | make screens     (a .venv is made on first use)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYX := $(wildcard */*/*.pyx)
 CORE := $(PYX) $(wildcard */*/*.pxd dsp/kernels/*.h)
@@ -34,6 +34,10 @@ mutation: .venv/installed
 	cd build/mutation && nice -n 19 mutmut run --max-children 1
 	cd build/mutation && mutmut results
 
+# Every page of the programmer in every theme, into docs/screens; takes some minutes.
+screens: .venv/installed
+	QT_QPA_PLATFORM=offscreen python -m benchmarks.screens
+
 .venv: .venv/installed
 
 # A stamp of its own: a venv whose installation failed is not mistaken for a finished one.
@@ -42,4 +46,4 @@ mutation: .venv/installed
 	pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-.PHONY: demo test check cover mutation .venv
+.PHONY: demo test check cover mutation screens .venv

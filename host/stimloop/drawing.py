@@ -22,6 +22,16 @@ _NAMES = {
     DELIVERED: "delivered",
     LIMIT: "limit",
 }
+PAPER = {
+    "ink": "#1d2430",
+    "grid": "#d5dae1",
+    "signal": "#4a5a70",
+    "level": "#1f6fb4",
+    "admitted": "#b4521f",
+    "delivered": "#1d2430",
+    "limit": "#8a2d6b",
+}
+"""The light colours of ``templates/page.html``, for what knows no style sheet."""
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "stimloop",
@@ -72,3 +82,10 @@ def svg(figure: Figure, label: str) -> str:
     for placeholder, name in _NAMES.items():
         drawn = drawn.replace(placeholder, f"var(--{name})")
     return drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def on_paper(drawn: str) -> str:
+    """The same with its colours written out."""
+    for name, colour in PAPER.items():
+        drawn = drawn.replace(f"var(--{name})", colour)
+    return drawn

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from stimloop.record import Record
 
 EXCERPT_S = 30.0
+LEAST_TICKS = 0.7
+"""Where the logarithmic axis of the latencies begins: below a single tick."""
 BINS = 900
 """Minimum and maximum are drawn for so many bins across a plot; more cannot be seen."""
 
@@ -134,8 +136,17 @@ def latency(record: Record) -> str:
         figure = Figure(figsize=(10, 2.2), layout="constrained")
         axes = figure.subplots()
         if us.size:
-            edges = np.geomspace(us.min() / 1.05, us.max() * 1.05, 80).tolist()
-            axes.hist(us, edges, histtype="stepfilled", color=SIGNAL, alpha=0.8)
+            edges = np.geomspace(us.min() / 1.05, us.max() * 1.05, 80)
+            counts, _ = np.histogram(us, edges)
+            # From the axis upwards: not everything that shows an SVG cuts what is below it.
+            axes.stairs(
+                np.maximum(counts, LEAST_TICKS),
+                edges,
+                baseline=LEAST_TICKS,
+                fill=True,
+                color=SIGNAL,
+                alpha=0.8,
+            )
             for name, value in zip(
                 ("p50", "p99"), np.percentile(us, (50, 99)).tolist(), strict=True
             ):
@@ -152,7 +163,7 @@ def latency(record: Record) -> str:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter("{x:g}")
             axis.set_minor_locator(NullLocator())
-        axes.set_ylim(bottom=0.7)
+        axes.set_ylim(bottom=LEAST_TICKS)
         axes.set_ylabel("ticks")
         axes.set_xlabel(f"{latency_name(record)} of a tick, µs")
         return svg(figure, "Histogram of the latency")

@@ -29,6 +29,9 @@ REFERENCE_ARM = "continuous"
 
 EVENTS_SHOWN = 60
 
+UNTOLD = "–"
+"""Stands for a number that a session does not tell."""
+
 _ROWS: tuple[tuple[str, str, str, float], ...] = (
     ("Therapy", "s", "seconds", 1),
     ("Sensed before therapy", "s", "capture_seconds", 1),
@@ -133,7 +136,7 @@ def _arm(name: str, record: Record, summary: Summary) -> _Arm:
         session=record.session,
         summary=summary,
         simulated=bool(record.session["identity"]["build"] & Build.SIMULATED),
-        calibration=_calibration(record),
+        calibration=calibration(record),
         latency_name=figures.latency_name(record),
         drawings={
             drawing.__name__: Markup(drawing(record))  # noqa: S704  our own SVG
@@ -142,7 +145,7 @@ def _arm(name: str, record: Record, summary: Summary) -> _Arm:
         utc=str(record.session["utc"])[:19].replace("T", " "),
         tables=_tables(record.session),
         events=[
-            (f"{event.t_us / 1e6:.3f}", event.step, event.kind, _words(event))
+            (f"{event.t_us / 1e6:.3f}", event.step, event.kind, words_of(event))
             for event in events[:EVENTS_SHOWN]
         ],
         events_left_out=max(0, len(events) - EVENTS_SHOWN),
@@ -150,7 +153,8 @@ def _arm(name: str, record: Record, summary: Summary) -> _Arm:
     )
 
 
-def _words(event: EventRow) -> str:
+def words_of(event: EventRow) -> str:
+    """What an event says; of a refusal, which order and why."""
     if event.kind != "refused":
         return event.text
     order = MESSAGES[event.order].__name__ if event.order in MESSAGES else "an unknown order"
@@ -172,7 +176,7 @@ def _shown(name: str, value: object) -> str:
     return f"{value:08X}" if name.endswith("_crc") else str(value)
 
 
-def _calibration(record: Record) -> str:
+def calibration(record: Record) -> str:
     """What was adjusted to this subject, and what was fixed beforehand."""
     asked = prescription.loads(record.session["prescription"])
     thresholds = " and ".join(f"{value:.4g} µV" for value in figures.thresholds_uv(record))
@@ -190,10 +194,19 @@ def _calibration(record: Record) -> str:
     return "Nothing was captured, and the controller uses no threshold."
 
 
-def _rows(arms: list[_Arm]) -> list[tuple[str, str, list[str]]]:
-    rows = [
-        (label, unit, [_number(getattr(arm.summary, name), factor) for arm in arms])
+def rows_of(summary: Summary) -> list[tuple[str, str, str]]:
+    """Label, unit and number in words of everything in a summary, as the page lists it."""
+    return [
+        (label, unit, _number(getattr(summary, name), factor))
         for label, unit, name, factor in _ROWS
+    ]
+
+
+def _rows(arms: list[_Arm]) -> list[tuple[str, str, list[str]]]:
+    columns = [[words for *_, words in rows_of(arm.summary)] for arm in arms]
+    rows = [
+        (label, unit, list(words))
+        for (label, unit, *_), *words in zip(_ROWS, *columns, strict=True)
     ]
     teed_uw = {arm.name: arm.summary.teed_uw for arm in arms}
     reference_uw = teed_uw.get(REFERENCE_ARM)
@@ -217,7 +230,7 @@ def _rows(arms: list[_Arm]) -> list[tuple[str, str, list[str]]]:
 
 def _number(value: float | None, factor: float) -> str:
     if value is None:
-        return "–"
+        return UNTOLD
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     scaled = value * factor

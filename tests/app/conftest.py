@@ -63,8 +63,10 @@ def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> Iterator[QtBot]
     with capture_exceptions() as raised:
         yield bot
         for widget in qapp.topLevelWidgets():
-            widget.close()
-            widget.deleteLater()
+            # Only what was shown: plots have hidden windows of their own, and end them.
+            if widget.isVisible():
+                widget.close()
+                widget.deleteLater()
         qapp.processEvents()
     if raised:
         pytest.fail(format_captured_exceptions(raised))
@@ -126,6 +128,7 @@ def window(
     yield shown
     qapp.removeEventFilter(shown.emergency)
     shown.close()
+    shown.deleteLater()
 
 
 @pytest.fixture

@@ -33,9 +33,12 @@ class PageWidget(QWidget):
     ----------
     notice : Signal(str, str)
         A sentence for the operator, and its tone (see `stimloop.app.label`).
+    proposed : Signal(dict)
+        Tables of a prescription for the draft on the Program page; None removes one.
     """
 
     notice = Signal(str, str)
+    proposed = Signal(dict)
 
     def __init__(self, station: Station, theme: Theme) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QStandardPaths
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
@@ -27,7 +27,7 @@ from stimloop_hw.ranges import room_of
 from stimloop_hw.vocabulary import StopMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
 
@@ -224,6 +224,27 @@ class Program(PageWidget):
     def _claim_side(self) -> None:
         self._edited.device_side = self._edited.side
         self._show()
+
+    def take_tables(self, tables: Mapping[str, Any]) -> None:
+        """Take tables that another page proposes into the chosen draft, as one edit.
+
+        Parameters
+        ----------
+        tables : mapping of str to dict or None
+            By their names; None removes one.
+        """
+        if self.editor is None or self.fixed:
+            self.notice.emit(
+                tr("Nothing can be taken into the draft while a therapy runs; end it first.")
+                if self.fixed
+                else tr("There is no draft without a device; connect one first."),
+                "warning",
+            )
+            return
+        merged = {**self.editor.draft.tables, **tables}
+        kept = {name: table for name, table in merged.items() if table is not None}
+        self._edit(lambda draft: draft.replace(kept))
+        self.notice.emit(tr("Taken into the draft; look at it, then stage it."), "good")
 
     # Files ----------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSettings
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
@@ -26,6 +26,7 @@ from stimloop.app.emergency import Emergency
 from stimloop.app.language import tr
 from stimloop.app.notice import Notice
 from stimloop.app.pages import PAGES
+from stimloop.app.program import Program
 from stimloop.app.safety import SafetyBar
 from stimloop.app.sheet import Sheet
 from stimloop.app.shortcuts import ShortcutSheet
@@ -35,7 +36,7 @@ from stimloop.station import Phase, StationError
 from stimloop.station.requests import Refused, Shutdown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from PySide6.QtGui import QCloseEvent
 
@@ -113,6 +114,7 @@ class Window(QMainWindow):
         for page in PAGES:
             widget = page.make(self._station, self.theme)
             widget.notice.connect(self.notice.show_sentence)
+            widget.proposed.connect(self._propose)
             self.pages[page.name] = widget
             self._stack.addWidget(widget)
             links.addWidget(self._link(page))
@@ -250,6 +252,13 @@ class Window(QMainWindow):
         self.safety.show_description(description)
         for page in self.pages.values():
             page.describe(description)
+
+    def _propose(self, tables: Mapping[str, Any]) -> None:
+        """Let the operator see on the Program page what another page proposes."""
+        program = self.pages["program"]
+        assert isinstance(program, Program)
+        program.take_tables(tables)
+        self.show_page("program")
 
     def _draw(self) -> None:
         if not self.isMinimized():

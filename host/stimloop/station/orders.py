@@ -13,6 +13,7 @@ from stimloop.station.device import HeldDevice, check_alone
 from stimloop.station.errors import StationError
 from stimloop.station.requests import (
     LONGEST_TEXT,
+    MARK,
     Adapt,
     Arm,
     Attend,
@@ -233,8 +234,14 @@ def _check_amplitude(desk: Desk, plan: Plan, amplitude_ua: int) -> None:
 def _serve(desk: Desk, request: Request) -> Reply:
     match request:
         case Mark():
-            t_us = 0 if desk.device is None else desk.device.link.t_us
-            desk.showing.event(desk.steps, t_us, "operator", text=f"mark: {request.text[:200]}")
+            now_us = 0 if desk.device is None else desk.device.link.t_us
+            if not 0 <= request.t_us <= now_us:
+                raise StationError(
+                    f"a mark at {request.t_us} µs was asked for, and the device is at {now_us} "
+                    "µs; mark a moment that has passed, or 0 for now"
+                )
+            words = f"{MARK}{request.text[:200]}"
+            desk.showing.event(desk.steps, request.t_us or now_us, "operator", text=words)
             return Done()
         case Sense():
             _require_idle(desk, "choose what streams")

@@ -21,6 +21,8 @@ from stimloop_hw.vocabulary import Bound, Role, StopMode
 
 UNKNOWN: Final = Status.decode(bytes(Status.layout.size))
 """Status of a device that has not said anything: all zero."""
+MARK: Final = "mark: "
+"""With this the text of a mark's event begins."""
 LONGEST_LINE: Final = 1 << 20
 """A request or reply has at most so many bytes."""
 LONGEST_TEXT: Final = 2_000
@@ -208,15 +210,19 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Mark this moment, in record, events and audit log.
+    """Mark a moment, in record, events and audit log.
 
     Attributes
     ----------
     text : str
         Up to 200 characters.
+    t_us : int
+        Device time of a moment that has passed, µs: whoever writes the words first caught it; 0
+        is now.
     """
 
     text: str
+    t_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
