@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import time
 from contextlib import closing
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import stimloop
 from stimloop.errors import RecordError
 from stimloop.recorder import Recorder
 from stimloop.station import Phase, Snapshot, Station, StationError, directory
-from stimloop.station.audit import rows
+from stimloop.station.audit import rows, verify
 from stimloop.station.requests import (
     STOP,
     Adapt,
@@ -745,3 +746,55 @@ def test_a_start_or_a_change_that_cannot_be_recorded_is_refused_and_does_not_hap
     room.turn(10)
     assert room.state is State.IDLE
     assert room.firmware.therapy.pulses.pulses == pulses
+
+
+ANYTHING: list[Request] = [
+    *(Arm(), Arm(), Commit(), Start(), Start(adaptive=False, amplitude_ua=1_500), Adapt()),
+    *(Continuous(3_000), Continuous(0), Change(500), Change(-500), Survey(), Sense([0])),
+    *(Sense([]), Mark("m"), Describe(), ClearFault(4), Disconnect()),
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_asked_in_whatever_order_over_a_bad_line_stop_ends_the_output(
+    seed: int, room: Room, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RECONNECT_S", "IDLE_S"):
+        monkeypatch.setattr(f"stimloop.station.desk.{name}", 0.0)
+    faults = tmp_path / "faults.toml"
+    faults.write_text(
+        f"schema = 1\nseed = {seed}\n"
+        '[[fault]]\nkind = "flip"\nrate_ppm = 300\n'
+        '[[fault]]\nkind = "drop"\nrate_ppm = 300\n'
+    )
+    random = Random(seed)
+    connect = Connect(f"sim://dbs?seed={seed}&faults={faults}")
+    started: list[Request] = [connect, Stage(text), Commit(), Arm(), Start()]
+    asked = [*([one] for one in ANYTHING), *[started] * 3]
+    sessions: set[str] = set()
+    stops = 0
+    for _ in range(100):
+        for request in random.choice(asked):
+            room.ask(request)
+        sessions.add(room.shown.record)
+        room.turn(random.randrange(12))
+        if room.desk.device is None or room.desk.phase is Phase.LOST:
+            continue
+        assert room.firmware.therapy.pulses.amplitude_ua <= 3_000
+        if random.random() < 0.15:
+            firmware = room.firmware
+            room.call_stop()
+            room.turn()
+            if isinstance(room.stop_reply(), Done):
+                stops += 1
+                assert firmware.therapy.state in OFF
+                assert firmware.therapy.pulses.amplitude_ua == 0
+    room.client.poll()
+    assert (stops > 3, len(sessions) > 3) == (True, True)
+    if room.desk.phase is Phase.THERAPY:
+        room.call_stop()
+    room.turn(300)
+    for record in (tmp_path / "records").glob("session-*"):
+        assert not stimloop.Record.open(record).torn
+        assert stimloop.replay_record(stimloop.Record.open(record)).identical
+    assert verify(tmp_path / "records" / "audit.sqlite") > 100
