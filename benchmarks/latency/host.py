@@ -1,16 +1,19 @@
 """The session as it is, over a tty: link, detector, controller, governor, signatures, record.
 
-python benchmarks/latency/host.py PORT RECORD
+python benchmarks/latency/host.py PORT [RECORD]
 
-One thing is not as it is: every tick sends its setpoint, as if the one before had been lost.
-Otherwise only those would be answered that change the order.
+Without RECORD it writes none: what a record costs is the difference. One thing is not as it is:
+every tick sends its setpoint, as if the one before had been lost. Otherwise only those would be
+answered that change the order.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from stimloop import assembly, prescription
 from stimloop.demo import prescription_text
@@ -20,7 +23,17 @@ from stimloop.session import Session
 from stimloop_hw import Link, StimloopError
 from stimloop_hw.keys import DEVELOPMENT_KEY
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 THRESHOLD_UV = 1.7
+
+
+class NoRecord:
+    """A log that keeps nothing."""
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return lambda *_, **__: None
 
 
 class Answering(Session):
@@ -52,9 +65,11 @@ def main() -> None:
             "channels": 1,
             "clock": asdict(link.clock.estimate),
         }
-        with Recorder.create(sys.argv[2], description) as recorder:
+        record = sys.argv[2:]
+        kept = Recorder.create(record[0], description) if record else nullcontext(NoRecord())
+        with kept as log:
             link.stream(1, limits.sense_rate_hz, limits.sense_block)
-            session = Answering(link, asked, limits, group, recorder)
+            session = Answering(link, asked, limits, group, log)
             try:
                 while session.step() is not None:
                     pass
