@@ -413,6 +413,11 @@ def test_a_sweep_ends_where_the_level_has_fallen_far_enough() -> None:
     assert max(swept(falling, enough_percent=50.0)) == 2000
 
 
+@pytest.mark.parametrize("level", [0.0, -0.5])
+def test_a_sweep_that_nothing_is_enough_for_goes_on_whatever_the_level(level: float) -> None:
+    assert max(swept([level] * 15)) == 3000
+
+
 def test_a_sweep_starts_anew_after_a_reset() -> None:
     made = controller("sweep")
     first = amplitudes(made, [0.5] * 15)

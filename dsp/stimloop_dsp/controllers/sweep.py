@@ -77,7 +77,8 @@ class Sweep(AmplitudeController):
         mean = self._sum / self._counted if self._counted else math.nan
         if self._step == 0:
             self._first = mean
-        enough = self._step > 0 and mean <= self._first * self.enough_percent / 100
+        asked = self._step > 0 and self.enough_percent > 0
+        enough = asked and mean <= self._first * self.enough_percent / 100
         self._step += 1
         self._ticks, self._sum, self._counted = 0, 0.0, 0
         beyond = self.amplitude_min_ua + self._step * self.step_ua > self.amplitude_max_ua
