@@ -134,15 +134,15 @@ class Keyboard:
                 "--comfort and --discomfort"
             )
         self._shown_ua = -1
+        sys.stderr.write(
+            "p: felt, c: comfortable, d: uncomfortable (ends), then Enter; Ctrl-C ends\n"
+        )
 
     def __call__(self, amplitude_ua: int) -> str:
         """What was typed since the last time."""
         if amplitude_ua != self._shown_ua:
             self._shown_ua = amplitude_ua
-            sys.stderr.write(
-                f"{amplitude_ua / 1000:g} mA: p felt, c comfortable, d uncomfortable (ends), "
-                "then Enter; Ctrl-C ends\n"
-            )
+            sys.stderr.write(f"{amplitude_ua / 1000:g} mA\n")
         if not select.select([sys.stdin], [], [], 0)[0]:
             return ""
         return "".join(word for word in sys.stdin.readline().lower() if word in WORDS)

@@ -63,7 +63,8 @@ def test_a_range_that_ends_before_discomfort_gives_no_setpoint_and_keeps_the_rec
     short.write_text(text.replace("dwell_ms = 2000.0", "dwell_ms = 600.0"), "utf-8")
     assert titrate("--out", str(tmp_path / "record"), file=short) == 1
     told = capsys.readouterr().err
-    assert "0.6 mA: p felt, c comfortable, d uncomfortable" in told
+    assert "d: uncomfortable (ends)" in told
+    assert "\n0.6 mA\n" in told
     assert "the range is at its end before discomfort was told; raise amplitude_ma" in told
     assert stimloop.Record.open(tmp_path / "record").whole_steps > 0
 
