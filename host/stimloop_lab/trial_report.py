@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from stimloop_lab.trial import Trial
 
 FAILURES_SHOWN = 20
+RESIDUE = 1e-9
+"""A mean below this share of its interval is what rounding left of zero."""
 
 
 def write(
@@ -95,6 +97,8 @@ def _shown(told: Mapping[str, float], factor: float) -> str:
         return "–"
     if math.isnan(low):
         return _number(mean)
+    if abs(mean) < RESIDUE * max(abs(low), abs(high)):
+        mean = 0.0
     return f"{_number(mean)} ({_number(low)} to {_number(high)})"
 
 

@@ -19,7 +19,7 @@ from stimloop_hw import Block
 from stimloop_hw.messages import Status
 from stimloop_hw.program import Mode, Program
 from stimloop_hw.vocabulary import Refusal, SensedFlag
-from stimloop_lab import results, trial
+from stimloop_lab import results, trial, trial_report
 from stimloop_lab.arms import Control
 from stimloop_lab.controls import Follower, RandomDuty
 from stimloop_lab.dbs import DbsBaseline, DbsGathering, DbsOutcome
@@ -362,6 +362,12 @@ def test_what_is_not_known_has_no_interval() -> None:
     mean, low, _ = results.interval(np.array([[1.0, math.nan]]))
     assert mean == 1.0
     assert math.isnan(low)
+
+
+def test_a_mean_that_is_but_what_rounding_left_is_shown_as_zero() -> None:
+    told = {"mean": 4e-17, "low": -1 / 3, "high": 2 / 3}
+    assert trial_report._shown(told, 100.0) == "0 (-33.3 to 66.7)"
+    assert trial_report._shown(told | {"mean": 1e-3}, 100.0) == "0.100 (-33.3 to 66.7)"
 
 
 def test_a_blinded_table_names_no_arm_and_keeps_each_patients_order() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from stimloop_lab import results, trial
+from stimloop_lab.dbs import DbsWitness
 from stimloop_lab.measures import markdown, measures
 from stimloop_lab.outcome import Outcome
 from stimloop_lab.scs import Ordeal, ScsWitness
@@ -356,3 +357,15 @@ def test_the_page_has_the_tables_that_are_declared(outcome: type) -> None:
 def test_a_member_of_every_cohort_is_known_by_its_name() -> None:
     assert patient_model("scs-7-0", "scs") == load(SCS).patients[1].model
     assert isinstance(patient_model("vns-cluster-7-3", "vns"), VnsModel)
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES["dbs"].named))
+def test_the_true_amplitude_of_every_patient_of_the_brain_is_told(name: str) -> None:
+    patient = patient_model(name).patient(seed=1)
+    witness = DbsWitness(patient)
+    witness.sense(np.zeros(250, np.int32), 0, 0)
+    assert math.isnan(witness.envelope_uv)
+    witness.listening = True
+    witness.sense(np.full(50, 1000, np.int32), 60, 7690)
+    assert witness.envelope_uv == pytest.approx(patient.envelope_uv.mean())
+    assert witness.time_on == 1.0
