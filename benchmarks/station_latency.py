@@ -1,14 +1,15 @@
 """What looking at a session costs it: the station's latency with a reader against without.
 
-python benchmarks/station_latency.py [--pairs 24] [--window-s 10] [--reader COMMAND]
+python benchmarks/station_latency.py [--app | --reader COMMAND] [--pairs 24] [--window-s 10]
 
 A simulated implant in a process of its own, on a kernel tty in real time; a station that leads
 an adaptive session on it; and a reader that is let run and held by turns, in random order
 within each pair of windows, so that a busy machine slows both. The reader is a client that does
-60 times a second what an app's timer does, or any COMMAND, in which {directory} stands for the
-run directory: ``--reader "stimloop app --station {directory}"``. Latency is a tick's, from the
-bytes in hand to the order's last byte written, as the record keeps it. A ratio is the geometric
-mean over pairs, its interval a bootstrap's over pairs, 95 %.
+60 times a second what an app's timer does; with --app the programmer, its page Monitor open
+(QT_QPA_PLATFORM=offscreen where there is no screen); or any COMMAND, in which {directory}
+stands for the run directory. Latency is a tick's, from the bytes in hand to the order's last
+byte written, as the record keeps it. A ratio is the geometric mean over pairs, its interval a
+bootstrap's over pairs, 95 %.
 """
 
 from __future__ import annotations
@@ -44,6 +45,22 @@ def read(directory: Path) -> None:
             for look in (station.snapshot, station.samples, station.steps, station.events):
                 look()
             time.sleep(1 / 60)
+
+
+def show(directory: Path) -> None:
+    """Be the programmer, its page Monitor open."""
+    from PySide6.QtWidgets import QApplication  # noqa: PLC0415  # of the extra "app"
+
+    from stimloop.app.launch import prepare  # noqa: PLC0415
+    from stimloop.app.window import Window  # noqa: PLC0415
+
+    application = QApplication([])
+    prepare(application)
+    window = Window(Station.attach(directory, "the programmer"))
+    window.resize(1280, 800)
+    window.show()
+    window.show_page("monitor")
+    application.exec()
 
 
 def begin(station: Station, url: str) -> None:
@@ -128,12 +145,16 @@ def main() -> None:
     parser.add_argument("--window-s", type=float, default=10.0)
     parser.add_argument("--fs", type=int, default=1000, choices=(250, 500, 1000))
     parser.add_argument("--start-s", type=float, default=8.0, help="until the reader is up")
-    own = f"{sys.executable} {__file__} --read {{directory}}"
+    own = f"{sys.executable} {__file__} --as read {{directory}}"
+    window = f"{sys.executable} {__file__} --as show {{directory}}"
     parser.add_argument("--reader", default=own, metavar="COMMAND")
-    parser.add_argument("--read", type=Path, metavar="DIR", help=argparse.SUPPRESS)
+    parser.add_argument("--app", dest="reader", action="store_const", const=window)
+    parser.add_argument("--as", dest="part", nargs=2, default=(), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.read is not None:
-        read(options.read)
+    if options.part:
+        part, directory = options.part
+        {"read": read, "show": show}[part](Path(directory))
+        return
     with tempfile.TemporaryDirectory(prefix="stimloop-", dir="/dev/shm") as place:
         measure(options, Path(place))
 
