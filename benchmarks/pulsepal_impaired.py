@@ -116,10 +116,13 @@ class Oracle:
     counts : Counter of str
     longest_us : int
         At a voltage that nobody asked for, in one go, µs.
+    told_us : int
+        Since when somebody has been told that the state is not known, µs; 0 while it is.
     """
 
     def __init__(self, device: Device, port: Tapped) -> None:
         self.counts: Counter[str] = Counter()
+        self.told_us = 0
         self.longest_us = 0
         self._device = device
         self._port = port
@@ -170,6 +173,10 @@ class Oracle:
         if lasted_us > allowed_us:
             self.counts[STRAY] += 1
             self.counts["stray us"] += lasted_us - allowed_us
+            if self.told_us:
+                self.counts["stray us, told"] += now_us - max(
+                    self.told_us, self._since_us[channel] + allowed_us
+                )
             self.longest_us = max(self.longest_us, lasted_us - allowed_us)
 
     def close(self, train: Train) -> None:
@@ -180,10 +187,16 @@ class Oracle:
         fate = "right" if right else "silent" if silent else "another"
         self.counts[f"trains: {fate}"] += 1
 
+    def tell(self) -> None:
+        """Somebody is told, unless he has been already."""
+        self.look()
+        self.told_us = self.told_us or self._port.now_us
+
     def is_odd(self) -> bool:
         """Whether the device is not at rest, ready and as it was told, when it should be."""
         self.look()
         device = self._device
+        self.told_us = 0
         away = any(
             abs(self._model.uv_of(code - self._model.zero)) >= FELT_UV
             for code in device.outputs.codes
@@ -233,13 +246,16 @@ class WithRules:
                 driver.listen(max(0, driver.idle_ns - driver.now_ns) // 1000)
                 oracle.close(train)
         except UnknownState:
+            oracle.tell()
             counts["doubts told"] += 1
             self._bring_back()
             return
         except WrongPeer:  # it does not answer, as after COMM. FAILURE
+            oracle.tell()
             self._call()
             return
         except LinkError:
+            oracle.tell()
             counts["links lost, told"] += 1
             self._driver = None
             port.now_us += 300_000
@@ -390,6 +406,8 @@ def table(campaigns: dict[str, Campaign]) -> str:
         lines.append(f"| {name} | {cells} |")
     stray = " | ".join(f"{c.counts['stray us'] / 1e6:.3g} s" for c in campaigns.values())
     lines.append(f"| time at voltages nobody asked for, all channels | {stray} |")
+    told = " | ".join(f"{c.counts['stray us, told'] / 1e6:.3g} s" for c in campaigns.values())
+    lines.append(f"| … after somebody was told of a doubt | {told} |")
     longest = " | ".join(f"{c.longest_us / 1000:g} ms" for c in campaigns.values())
     lines.append(f"| the longest of them | {longest} |")
     return "\n".join(lines)
@@ -442,7 +460,8 @@ those that it completes with filling, so that the device does not take zeros for
 all): delivered whole and with nothing besides, not at all, or otherwise; trains of which our
 driver told a doubt are not among them. One that a reset cuts off is *another*. A *voltage
 nobody asked for* is any of 0.1 V or more at another channel, of another height, or for longer
-than a phase of the train. An *unknown state unsaid* is a device that has failed, plays, or is
+than a phase of the train; once somebody was told it lasts until he has come, which takes two
+seconds here. An *unknown state unsaid* is a device that has failed, plays, or is
 not at 0 V when the client thinks that it rests.
 
 The facts do not say when a voltage at rest begins to act; here it does so at once, which is
