@@ -6,7 +6,8 @@ certificate, no lease, no watchdog, no checksum, and plays whatever it was told.
 * Stimulation is a finite train of current pulses, which is the lease.
 * A train is defined anew before every start, in the other of two places than the one that
   played last, since a definition would change a train in play; what the device says it holds is
-  compared number by number before it is started.
+  compared number by number before it is started. No damaged byte of a start or a stop starts
+  what another of these places holds.
 * What the firmware would take and not survive is refused, and amplitudes are brought to those
   whose phases cancel in whole µA: `stimjim_train`.
 * One line at a time, each with an answer that can be told from every other. Where it does not
@@ -37,7 +38,10 @@ MARGIN_US = 2_000
 """A train that has ended for so long has ended on the device's clock as well."""
 TRIES = 8
 """Longer together than the second in which the device starts."""
-PLACES = (0, 1)
+PLACES = (42, 57)
+"""One damaged byte makes neither of them of the other, nor of a stop."""
+SPOILT = (0, 1)
+"""Places that a damaged stop may start; they are emptied."""
 _BY_HAND = "switch it off, or pull the cables of its outputs"
 
 
@@ -158,6 +162,8 @@ class StimJim:
         ------
         WrongPeer
             If something else answers, or nothing.
+        UnknownState
+            If it does not take what it is told, or does not stop.
         LinkLost
             If the port fails.
         """
@@ -166,15 +172,20 @@ class StimJim:
         for line in ("", "T-1", "U-1"):
             self._write(line)
         self._end_line()
-        self._write(f"S{PLACES[0]}")
-        if self._told(PLACES[0]) is None:
-            said = (
-                "something else is said" if self._rest or self._answers else "nothing is said"
-            )
+        for _ in range(TRIES):
+            self._write(f"S{PLACES[0]}")
+            if self._told(PLACES[0]) is not None:
+                break
+            self._end_line()
+        else:
+            heard = self._rest or self._answers
+            said = "something else is said" if heard else "nothing is said"
             raise WrongPeer(
                 f"no StimJim answers on {self.name} ({said}); check the port's name, and that "
                 "the device is on"
             )
+        for place in SPOILT:
+            self._define(place, PulseTrain())
         self.stop()
 
     def check(self, train: Train) -> None:

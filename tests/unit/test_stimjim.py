@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,11 @@ from hypothesis import strategies as st
 
 from stimloop_hw.errors import LinkError, LinkLost, TrainRefused, UnknownState, WrongPeer
 from stimloop_hw.generator import Train
-from stimloop_hw.stimjim import StimJim
+from stimloop_hw.stimjim import PLACES, SPOILT, StimJim
 from stimloop_hw.stimjim_protocol import Mode, PulseTrain, Stage
 from stimloop_hw.stimjim_train import phases, quantised
 from stimloop_sim.stimjim import StimJim as Device
-from stimloop_sim.stimjim_text import dump
+from stimloop_sim.stimjim_text import dump, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def test_the_other_channel_is_not_connected(channel: int) -> None:
         driver.listen(200_000)
         device = device_of(driver)
         assert {one.channel for one in device.output.recent} == {channel}
-        assert device.places[1].modes[1 - channel] is Mode.HIGH_Z
+        assert device.places[PLACES[1]].modes[1 - channel] is Mode.HIGH_Z
 
 
 @given(
@@ -100,7 +101,12 @@ def test_every_train_is_defined_anew_in_the_other_place_and_read_back(driver: St
         driver.listen(200_000)
     lines = device_of(driver).lines
     assert lines is not None
-    assert [line[:2] for line in lines] == ["S1", "T1", "S0", "T0", "S1", "T1"]
+    first, second = PLACES
+    assert [re.split("[,;]", line)[0] for line in lines] == [
+        *(f"S{second}", f"T{second}"),
+        *(f"S{first}", f"T{first}"),
+        *(f"S{second}", f"T{second}"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -201,10 +207,34 @@ def test_what_an_earlier_program_left_in_play_is_ended() -> None:
             # The same device behind another port.
             other._port = first._port
             other._clock_ns = first._clock_ns
-            first._port.write(b"U1\nS0,1,")
+            first._port.write(b"U57\nS0,1,")
             other.hello()
             assert not device_of(first).playing
             assert other.doubt == ""
+
+
+def test_no_damaged_byte_of_a_start_or_a_stop_starts_what_another_place_holds(
+    driver: StimJim,
+) -> None:
+    """Whichever bit flips, byte vanishes or comes twice, or digit stands between."""
+    device = device_of(driver)
+    assert all(device.places[place] == PulseTrain() for place in SPOILT)
+    held = {*PLACES, *(place for place, train in enumerate(device.places) if train.stages)}
+    for line in (*(f"T{place}" for place in PLACES), "T-1", "U-1"):
+        own = whole(line[1:])
+        for spoilt in damaged(line):
+            if spoilt[:1] in "TU" and (place := whole(spoilt[1:])) != own:
+                assert place not in held, (line, spoilt)
+
+
+def damaged(line: str) -> Iterator[str]:
+    for at in range(len(line)):
+        yield line[:at] + line[at + 1 :]
+        yield line[:at] + line[at] + line[at:]
+        for bit in range(8):
+            yield line[:at] + chr(ord(line[at]) ^ 1 << bit) + line[at + 1 :]
+        for digit in "0123456789-":
+            yield line[:at] + digit + line[at:]
 
 
 class TestDoubt:
@@ -240,7 +270,7 @@ class TestDoubt:
     ) -> None:
         write = driver._port.write
         driver._port.write = (  # type: ignore[method-assign]
-            lambda data: write(data.replace(b"T1", b"T0"))
+            lambda data: write(data.replace(b"T57", b"T42"))
         )
         with pytest.raises(UnknownState, match="the start of a train was not confirmed"):
             driver.play(TRAIN)
