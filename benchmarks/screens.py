@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 URL = "sim://dbs?patient=default&seed=7&pace=real"
 THERAPY_S = 14
+SWEEP_S = 24
+SHARED = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # one of its own in it
+"""Where the station would live without a run directory: the pictures show its paths."""
 CAPTURED_S = 30
 
 
@@ -100,6 +103,7 @@ class Pictures:
             wait(0.6)
             if ready is not None:
                 ready()
+                wait(0.6)
             path = self._directory / f"{name}-{theme.replace(' ', '-')}{self._suffix}.png"
             self._window.grab().save(str(path))
             print(path)
@@ -114,6 +118,17 @@ def sensed(window: Window) -> Sense:
     until(lambda: page.survey.table.rowCount() and page.histogram.thresholds, "a survey")
     page.rehearsal.controller.take({"kind": "on_off"})
     return page
+
+
+def swept(station: Station) -> None:
+    """Sweep the amplitude, as a therapy of its own."""
+    text = demo.prescription_text("continuous").replace(
+        'kind = "continuous"', 'kind = "sweep"\ndwell_ms = 3000.0\nsettle_ms = 1000.0'
+    )
+    done(station, Stage(text), Commit(), Arm(), Start())
+    wait(SWEEP_S)
+    station.stop()
+    until(lambda: station.snapshot().phase is not Phase.THERAPY, "the end of the sweep")
 
 
 def look_back(page: Review, records: Path, other: Path) -> None:
@@ -137,7 +152,7 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     application = QApplication([])
     prepare(application)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="stimloop-", dir=SHARED) as folder:
         place = Path(folder)
         os.environ["XDG_DATA_HOME"] = str(place / "data")
         records = place / "records"
@@ -164,7 +179,9 @@ def picture(window: Window, station: Station, records: Path, pictures: Pictures)
     """Lead the operator's day, and take a picture of each page on the way."""
     done(station, Connect(URL))
     until(lambda: station.snapshot().phase is Phase.WATCHING, "the connection")
-    wait(1.5)
+    connect = window.pages["connect"]
+    until(connect.addresses.count, "a look at the ports")  # type: ignore[attr-defined]
+    wait(0.5)
     pictures.take("connect", "connect")
     impedance = window.pages["impedance"]
     impedance.go.click()  # type: ignore[attr-defined]  # the page's own
@@ -172,6 +189,8 @@ def picture(window: Window, station: Station, records: Path, pictures: Pictures)
     pictures.take("impedance", "impedance")
     sense = sensed(window)
     for number, title in enumerate(TABS):
+        if title == "Sweep":
+            continue  # there is none yet
 
         def chosen(number: int = number) -> None:
             sense._tabs[number].click()
@@ -179,11 +198,15 @@ def picture(window: Window, station: Station, records: Path, pictures: Pictures)
             if number == len(TABS) - 1:
                 sense.rehearse()
                 until(sense.rehearsal._numbers.text, "a rehearsal")
-            wait(0.4)
 
         pictures.take("sense", f"sense-{title.lower()}", chosen)
+    swept(station)
+    pictures.take("sense", "sense-sweep", sense._tabs[2].click)
     text = demo.prescription_text("adaptive", 1.2)
     done(station, Stage(text), Commit())
+    (records / "shown.toml").write_text(text, "utf-8")
+    program = window.pages["program"]
+    program.load(records / "shown.toml")  # type: ignore[attr-defined]  # the page's own
     wait(0.5)
     pictures.take("program", "program")
     done(station, Arm(), Start())

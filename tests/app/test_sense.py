@@ -140,6 +140,13 @@ def test_thresholds_begin_at_a_percentile_and_a_hand_moves_them(looked_at: Sense
     assert "above 2.50 µV" in histogram._told.text()
 
 
+def test_a_threshold_that_is_typed_is_taken_whichever_way_it_moves(looked_at: Sense) -> None:
+    for typed in (0.5, 4.0):
+        looked_at.rehearsal.detector._typed("threshold_uv", typed)
+        assert looked_at._detector["threshold_uv"] == typed
+        assert looked_at.histogram.thresholds == (typed,)
+
+
 def test_a_controller_of_two_thresholds_gets_two(looked_at: Sense) -> None:
     choice = looked_at.rehearsal.controller.choice
     choice.setCurrentText("dual_threshold")
@@ -226,3 +233,5 @@ def test_another_theme_keeps_what_was_chosen(
     until(lambda: looked_at.survey.table.rowCount() == 3)
     assert looked_at._detector["threshold_uv"] == chosen["threshold_uv"]
     assert looked_at._detector["band_hz"] == chosen["band_hz"]
+    until(lambda: looked_at.histogram.thresholds)
+    assert looked_at.histogram.thresholds == pytest.approx((chosen["threshold_uv"],))

@@ -28,6 +28,8 @@ BUDGET_US = {
     "total": 1000,
 }
 """By stage, µs; in all a twentieth of a tick of 20 ms: a design choice, not a limit."""
+SECONDS = 120
+"""Of the session that are told."""
 _EDGES_US = np.geomspace(5, 100_000, 87)
 _DECADES_US = (10, 100, 1000, 10_000, 100_000)
 
@@ -92,7 +94,7 @@ class LatencyView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 6, 0, 0)
         layout.addWidget(self._canvas, 1)
-        layout.addWidget(label(tr("µs, the last {s} s", s=120), role="small", tone="muted"))
+        layout.addWidget(label(tr("µs, the last {s} s", s=SECONDS), role="small", tone="muted"))
         layout.addLayout(table)
 
     def show_steps(self, rows: npt.NDArray[np.void]) -> None:

@@ -25,6 +25,7 @@ from stimloop.app.feed import Feed, shown_of
 from stimloop.app.label import label, say
 from stimloop.app.lanes import GAINS_UV
 from stimloop.app.language import tr
+from stimloop.app.latency_view import SECONDS as LATENCY_S
 from stimloop.app.latency_view import LatencyView
 from stimloop.app.marks import MarkList
 from stimloop.app.memory import BACK_S, SPANS_S, Memory, Shown
@@ -209,7 +210,7 @@ class Monitor(PageWidget):
         if theme != self.theme:
             super().wear(theme)
             self._dress()
-            self.scope.fit()
+            self._fit()
 
     # What the station tells
 
@@ -260,7 +261,7 @@ class Monitor(PageWidget):
         _, rows = self.memory.seen_steps()
         if not self._fitted and len(rows) and rows["t_us"][-1] - rows["t_us"][0] > FIRST_FIT_US:
             self._fitted = True
-            self.scope.fit()
+            self._fit()
             if self._evoked_view is not None:
                 self._evoked_view.fit()
         if not self.memory.is_frozen or self._frame % _SLOW_FRAMES == 0:
@@ -269,7 +270,9 @@ class Monitor(PageWidget):
         if self._frame % _SLOW_FRAMES == 0:
             self.marks.show_marks(self.memory.marks)
             if self._latency.isVisible():
-                self._latency.show_steps(self.memory.steps.all)
+                now_us = self.memory.now_us
+                rows = self.memory.steps.window(now_us - LATENCY_S * 1_000_000, now_us)
+                self._latency.show_steps(rows)
 
     def _heed(self, event: np.void) -> None:
         """Take thresholds that were captured."""
@@ -282,7 +285,14 @@ class Monitor(PageWidget):
     # What the operator does
 
     def _fit(self) -> None:
-        self.scope.fit()  # the one that is shown now
+        """Choose the ranges of the scope that is shown now."""
+        self.scope.fit()
+        self._show_gain()
+
+    def _show_gain(self) -> None:
+        place = self.channel.currentIndex()
+        if place >= 0 and self.scope.lanes is not None:
+            self.gain.setCurrentIndex(self.gain.findData(self.scope.lanes.gains_uv[place]))
 
     def _freeze(self, frozen: bool) -> None:  # of a signal
         self.pause.setText(tr("Run on") if frozen else tr("Freeze"))
@@ -305,7 +315,7 @@ class Monitor(PageWidget):
     def _choose_channel(self, place: int) -> None:
         if place >= 0 and self.scope.lanes is not None:
             self.memory.set_spectrum_channel(place)
-            self.gain.setCurrentIndex(self.gain.findData(self.scope.lanes.gains_uv[place]))
+            self._show_gain()
 
     def _set_gain(self) -> None:
         if self.scope.lanes is not None and self.channel.currentIndex() >= 0:

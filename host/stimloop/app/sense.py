@@ -259,7 +259,8 @@ class Sense(PageWidget):
         if self._parts:
             self.captured = np.concatenate(self._parts)
         seconds = len(self.captured) / max(1, self._rate_hz)
-        said = tr("{s:.0f} s of {n} channels", s=seconds, n=self.captured.shape[1])
+        names = ", ".join(map(str, self._channels))
+        said = tr("{s:.0f} s of channel {names}", s=seconds, names=names)
         say(self._state, f"{said}  {why}".strip(), "warning" if why else "good")
         if len(self.captured):
             self._look()
@@ -311,10 +312,10 @@ class Sense(PageWidget):
         decisions, _ = told
         levels = decisions.level[decisions.quality == Quality.OK]
         self.histogram.show_levels(levels)
-        if not self._detector.get("threshold_uv") and levels.size:
-            self._take_thresholds(
-                (self.histogram.percentile(75), self.histogram.percentile(50))
-            )
+        if levels.size:
+            upper = float(self._detector.get("threshold_uv") or self.histogram.percentile(75))
+            lower = float(self._detector.get("lower_uv") or self.histogram.percentile(50))
+            self._take_thresholds((upper, min(upper, lower)))
 
     def _take_thresholds(self, thresholds: tuple[float, ...]) -> None:
         upper, lower = max(thresholds), min(thresholds)
@@ -346,7 +347,7 @@ class Sense(PageWidget):
     def _edited(self) -> None:
         if self.histogram.thresholds and len(self.captured):
             upper = float(self._detector.get("threshold_uv") or self.histogram.thresholds[0])
-            self._take_thresholds((upper, self.histogram.thresholds[-1]))
+            self._take_thresholds((upper, min(upper, self.histogram.thresholds[-1])))
         self._say_choice()
 
     def _chosen(self) -> dict[str, Any]:

@@ -147,7 +147,7 @@ class SweepView(QWidget):
                 f"{plateau.amplitude_ua / 1000:.2f}",
                 f"{plateau.level:.2f}",
                 f"{plateau.spread:.2f}",
-                f"{percent:.0f}",
+                "–" if np.isnan(percent) else str(round(percent)),
             )
             for column, number in enumerate(numbers):
                 self.table.setItem(row, column, cell(number, right=True))
