@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from PySide6.QtWidgets import (
 import stimloop.app
 from stimloop.app.program_sheets import ReadBackSheet, StartSheet
 from stimloop.app.shortcuts import ShortcutSheet
-from stimloop.app.theme import TARGET_PX, THEMES, Theme
+from stimloop.app.theme import SCALES, TARGET_PX, THEMES, Theme
 from stimloop.app.window import SMALLEST
 from stimloop.station import Phase
 
@@ -183,6 +184,19 @@ def test_every_page_and_question_can_be_read_hit_and_named(
     operator.click(operator.window.safety.stop)
     assert not operator.window.questioned
     operator.until(lambda: operator.shown.phase is not Phase.THERAPY)
+
+
+@pytest.mark.parametrize("size", [SMALLEST, (1920, 1080)])
+def test_the_largest_text_is_scrolled_to_and_not_cut(
+    size: tuple[int, int], operator: Operator, qtbot: QtBot
+) -> None:
+    operator.connect("sim://dbs-v?seed=7&pace=real")
+    operator.window.resize(*size)
+    operator.window.wear(replace(THEMES["dark"], scale=SCALES[-1]))
+    operator.window.show_page("program")
+    qtbot.wait(50)
+    assert not clipped(operator.program)
+    assert not outside(operator.program)
 
 
 def test_f1_shows_every_action_with_a_key(operator: Operator, qtbot: QtBot) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QPainter, QPen
+from PySide6.QtGui import QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QAbstractButton
 
 from stimloop.app.language import tr
@@ -21,6 +21,8 @@ SIGNS = {"cathodes": "−", "anodes": "+", "": ""}  # noqa: RUF001  the sign, no
 ROLES = {"cathodes": "cathode", "anodes": "anode", "": "raised"}
 WORDS = {"cathodes": "cathode", "anodes": "anode", "": "off"}
 CASE = "case"
+_WIDE_PX = 110
+"""From here on sign and number stand side by side."""
 
 
 class Contact(QAbstractButton):
@@ -92,24 +94,34 @@ class Contact(QAbstractButton):
         name = tr("Case") if self.name == CASE else self.name
         number = f"{name} {self._place}".strip()
         if not self.pole:
-            painter.setFont(self.theme.font())
-            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, number)
+            self._write(painter, box, Qt.AlignmentFlag.AlignCenter, number, 1.0)
             return
-        wide = box.width() > 110
-        sign = box.adjusted(0, 0, -box.width() / 2, 0) if wide else box
-        flags = Qt.AlignmentFlag
-        painter.setFont(self.theme.font(1.7, bold=True))
-        painter.drawText(
-            sign,
-            flags.AlignCenter if wide else flags.AlignHCenter | flags.AlignTop,
-            SIGNS[self.pole],
-        )
         told = f"{number}\n{self.percent} %" if self.percent else number
-        painter.setFont(self.theme.font(0.87))
-        beside = box.adjusted(box.width() / 2, 0, -6, 0) if wide else box.adjusted(0, 0, 0, -2)
-        painter.drawText(
-            beside, flags.AlignCenter if wide else flags.AlignHCenter | flags.AlignBottom, told
-        )
+        flags = Qt.AlignmentFlag
+        middle = box.width() / 2
+        if box.width() > _WIDE_PX:
+            sign, beside = box.adjusted(0, 0, -middle, 0), box.adjusted(middle, 0, -6, 0)
+            above = below = flags.AlignCenter
+        else:
+            sign, beside = box, box.adjusted(0, 0, 0, -2)
+            above, below = (
+                flags.AlignHCenter | edge for edge in (flags.AlignTop, flags.AlignBottom)
+            )
+        painter.setFont(self.theme.font(1.7, bold=True))
+        painter.drawText(sign, above, SIGNS[self.pole])
+        self._write(painter, beside, below, told, 0.87)
+
+    def _write(
+        self, painter: QPainter, box: QRectF, flags: Qt.AlignmentFlag, text: str, size: float
+    ) -> None:
+        """Write as large as asked, or as there is room for."""
+        font = self.theme.font(size)
+        widest = max(QFontMetricsF(font).horizontalAdvance(line) for line in text.split("\n"))
+        room = box.width() - 6
+        if widest > room:
+            font.setPixelSize(max(1, int(font.pixelSize() * room / widest)))
+        painter.setFont(font)
+        painter.drawText(box, flags, text)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's name
         """Plus and minus change the share."""

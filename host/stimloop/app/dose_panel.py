@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 MEASURES = ("Current", "Charge", "Density", "Shannon k")
 WHOLE = ("TEED", "Mean current", "Battery")
 _FULL = 1000
-_LEAST_PX = 232
 _NEAR = 0.9
 """Beyond this part of a limit its number is colored."""
 _YEAR_DAYS = 365.25
@@ -30,7 +29,6 @@ class DosePanel(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("panel", True)
-        self.setMinimumWidth(_LEAST_PX)
         self._title = label(role="heading")
         self._values: dict[str, QLabel] = {}
         self._notes: dict[str, QLabel] = {}

@@ -25,6 +25,7 @@ from stimloop.app.connect import Connect
 from stimloop.app.emergency import Emergency
 from stimloop.app.language import tr
 from stimloop.app.notice import Notice
+from stimloop.app.page_area import PageArea
 from stimloop.app.pages import PAGES
 from stimloop.app.program import Program
 from stimloop.app.safety import SafetyBar
@@ -89,6 +90,7 @@ class Window(QMainWindow):
         self.emergency = Emergency(self._stop)
         self.safety.stop.clicked.connect(self.emergency.trigger)
         self.pages: dict[str, PageWidget] = {}
+        self._areas: dict[str, PageArea] = {}
         self._middle = QWidget()
         self._stack = QStackedWidget()
         self._stack.setObjectName("pages")
@@ -116,7 +118,8 @@ class Window(QMainWindow):
             widget.notice.connect(self.notice.show_sentence)
             widget.proposed.connect(self._propose)
             self.pages[page.name] = widget
-            self._stack.addWidget(widget)
+            self._areas[page.name] = PageArea(widget)
+            self._stack.addWidget(self._areas[page.name])
             links.addWidget(self._link(page))
         links.addStretch()
         row = QHBoxLayout(self._middle)
@@ -192,7 +195,7 @@ class Window(QMainWindow):
         """Bring a page to the front; not while a question is open."""
         if not self.questioned:
             self._shown = name
-            self._stack.setCurrentWidget(self.pages[name])
+            self._stack.setCurrentWidget(self._areas[name])
             self._links[name].setChecked(True)
             self._links[name].setFocus()
 
