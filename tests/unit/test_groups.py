@@ -183,6 +183,17 @@ def test_pulses_that_leave_their_charge_count_together_on_a_contact() -> None:
     assert judged((heavy, replace(pair[1], cathodes=0b0100))) is None
 
 
+def test_a_program_begins_when_the_one_before_has_ended_with_its_recharge() -> None:
+    """Pulses of 2 x 60 µs with 30 between, and of 2 x 90."""
+    second = replace(SECOND, offset_us=150)
+    assert judged((PROGRAM, second)) is None
+    assert judged((PROGRAM, replace(second, offset_us=149))) == Breach(Refusal.OVERLAP, 150, 2)
+    third = replace(THIRD, offset_us=360)
+    assert judged((PROGRAM, second, third)) is None
+    early = replace(third, offset_us=359)
+    assert judged((PROGRAM, second, early)) == Breach(Refusal.OVERLAP, 360, 3)
+
+
 def test_a_device_refuses_more_groups_and_programs_than_it_holds() -> None:
     vagal = Profile.named("vns")
     alone = replace(

@@ -463,6 +463,7 @@ def test_only_a_train_has_a_magnets_train_and_only_some_devices_heed_one() -> No
 
 def test_a_device_whose_duty_is_less_than_the_whole_knows_when_to_rest() -> None:
     assert check_table(VNS)
+    assert check_table(replace(VNS, train_max_ms=1))
     assert not check_table(replace(VNS, train_max_ms=0))
 
 
