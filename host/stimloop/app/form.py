@@ -65,7 +65,10 @@ class Form(QWidget):
             editor = self._editor(field)
             editor.setAccessibleName(f"{tr(field.label)} {field.unit}".strip())
             editor.setToolTip(tr(field.meaning))
-            editor.setFixedWidth(_WIDTH_PX)
+            if isinstance(editor, QComboBox):
+                editor.setMinimumWidth(_WIDTH_PX)  # its longest choice is read whole
+            else:
+                editor.setFixedWidth(_WIDTH_PX)
             title.setBuddy(editor)
             self.editors[field.name] = editor
             beside = " ".join(part for part in (ranges(field.name), field.unit) if part)

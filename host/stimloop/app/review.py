@@ -213,7 +213,7 @@ class Review(PageWidget):
         self.timeline = Timeline(self.theme, self.chronicle)
         self.timeline.placed.connect(self.go)
         self.timeline.show_other(self._other)
-        self.scope = Scope(self.theme, self.playback.memory, spectra=False)
+        self.scope = Scope(self.theme, self.playback.memory, spectra=False, replayed=True)
         self.scope.cursor_moved.connect(lambda words: say(self._cursor, words))
         self._plots.addWidget(self.timeline, 2)
         self._plots.addWidget(self.scope, 3)

@@ -36,6 +36,8 @@ class Scope(QWidget):
     memory : Memory
     spectra : bool
         Whether brain signals are also shown as a spectrogram.
+    replayed : bool
+        Time 0 is a place in a recorded session, not now.
 
     Attributes
     ----------
@@ -53,10 +55,13 @@ class Scope(QWidget):
     cursor_moved = Signal(str)
     """What stands at the cursor, in words."""
 
-    def __init__(self, theme: Theme, memory: Memory, *, spectra: bool = True) -> None:
+    def __init__(
+        self, theme: Theme, memory: Memory, *, spectra: bool = True, replayed: bool = False
+    ) -> None:
         super().__init__()
         self._theme = theme
         self._memory = memory
+        self._replayed = replayed
         self.canvas = axes.canvas(theme)
         self.canvas.setAccessibleName(tr("Signal, biomarker and amplitude over time"))
         layout = QVBoxLayout(self)
@@ -156,8 +161,11 @@ class Scope(QWidget):
         memory = self._memory
         for item in self.rows:
             item.setXRange(-memory.span_s - memory.back_s, -memory.back_s)
-        frozen = memory.is_frozen
-        words = tr("time before the freeze (s)") if frozen else tr("time before now (s)")
+        words = tr("time before now (s)")
+        if self._replayed:
+            words = tr("time before this place (s)")
+        elif memory.is_frozen:
+            words = tr("time before the freeze (s)")
         self.state.getAxis("bottom").setLabel(words)
 
     def fit(self) -> None:
