@@ -10,13 +10,16 @@ from tests.peer import DBS, PROGRAM
 
 from stimloop.governor import SIGNAL_LOST_US, Governor
 from stimloop_dsp import Quality, Setting
-from stimloop_hw.program import CASE, Parameter, Program
+from stimloop_hw.groups import ProgramSet
+from stimloop_hw.program import CASE, PASSIVE, Parameter, Program
 from stimloop_hw.ranges import Contact, Run, pack_rows
 from stimloop_hw.vocabulary import Bound, Refusal
 from stimloop_sim import limits
+from stimloop_sim.interleave import check_set
 from stimloop_sim.limits import Breach, slew_step_ua
 from stimloop_sim.profile import Profile
 from stimloop_sim.states import mermaid
+from stimloop_sim.therapy import SENSELESS
 
 FINE = replace(LIMITS, amplitude_step_ua=1)
 EXACT = replace(
@@ -44,6 +47,11 @@ def check_program(profile: Profile, program: Program) -> Breach | None:
 
 def admitted(governor: Governor, amplitude_ua: int, quality: Quality = Quality.OK) -> int:
     return governor.admit(Setting(amplitude_ua, PROGRAM.period_min_us), quality).amplitude_ua
+
+
+def check_group(profile: Profile, *group: Program) -> Breach | None:
+    programs = ProgramSet((group, (), (), ()))
+    return check_set(profile, programs, profile.impedance_ohm, SENSELESS)
 
 
 # The host's governor ---------------------------------------------
@@ -168,6 +176,57 @@ def test_a_refused_density_is_told_exactly() -> None:
     program = replace(PROGRAM, amplitude_max_ua=25_000)
     breach = check_program(DENSE, program)
     assert breach == Breach(Refusal.CHARGE_DENSITY, 250_000)
+
+
+PASSIVE_PAIR = tuple(
+    replace(
+        PROGRAM, amplitude_max_ua=1500, recharge_ratio=PASSIVE, offset_us=at_us, fallback_ua=0
+    )
+    for at_us in (0, 600)
+)
+"""90 nC each, left on one contact."""
+
+
+@pytest.mark.parametrize(
+    ("profile", "levels_ua", "reason"),
+    [
+        (EXACT, (1, 1, 1), None),
+        (EXACT, (3000, 3000, 3000), None),
+        (DBS, (100, 100, 1), None),
+        (DBS, (150, 200, 50), Refusal.NOT_REPRESENTABLE),
+    ],
+)
+def test_every_level_of_a_patient_and_no_other_has_to_be_one_of_the_hardwares(
+    profile: Profile, levels_ua: tuple[int, int, int], reason: Refusal | None
+) -> None:
+    low_ua, high_ua, step_ua = levels_ua
+    program = replace(
+        PROGRAM, patient_min_ua=low_ua, patient_max_ua=high_ua, patient_step_ua=step_ua
+    )
+    breach = check_program(profile, program)
+    assert breach == (reason and Breach(reason, Parameter.PATIENT_STEP_UA))
+
+
+def test_what_a_group_leaves_on_a_contact_may_reach_the_limits_and_not_pass_them() -> None:
+    first, second = PASSIVE_PAIR
+    more = replace(second, amplitude_max_ua=1501)
+    for profile in (EXACT, DENSE):
+        assert check_group(profile, first, second) is None
+    assert check_group(EXACT, first, more) == Breach(Refusal.CHARGE_PER_PHASE, 180, 2)
+    assert check_group(DENSE, first, more) == Breach(Refusal.CHARGE_DENSITY, 30_010, 2)
+
+
+def test_a_program_leaves_nothing_on_the_contacts_of_another() -> None:
+    elsewhere = replace(PASSIVE_PAIR[1], cathodes=0b0100, offset_us=1200)
+    assert check_group(EXACT, *PASSIVE_PAIR, elsewhere) is None
+
+
+def test_a_refused_program_is_named_by_its_place_among_all_groups() -> None:
+    wide = replace(PROGRAM, width_us=451)
+    programs = ProgramSet(((PROGRAM,), (PROGRAM, wide), (), ()))
+    breach = check_set(DBS, programs, DBS.impedance_ohm, SENSELESS)
+    assert breach is not None
+    assert breach.program == 6
 
 
 def test_a_value_is_on_a_step_counted_from_where_its_run_begins() -> None:

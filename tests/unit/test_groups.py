@@ -482,7 +482,7 @@ def test_only_the_first_program_of_a_group_may_steer_itself() -> None:
     for stage in before:
         hand.ask(stage, Staged)
     refused = hand.ask(last, Refused)
-    assert (refused.reason, refused.program) == (Refusal.LOOP_FIRST, 2)
+    assert (refused.reason, refused.detail, refused.program) == (Refusal.LOOP_FIRST, 0, 2)
 
 
 BESIDE = replace(
