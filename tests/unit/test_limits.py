@@ -432,6 +432,15 @@ MAGNETIC = replace(
         ),
         ({"magnet_amplitude_ua": 3_750}, (Refusal.OUT_OF_RANGE, Parameter.MAGNET_AMPLITUDE_UA)),
         ({"magnet_amplitude_ua": 0}, (Refusal.OUT_OF_RANGE, Parameter.MAGNET_WIDTH_US)),
+        (
+            {"magnet_amplitude_ua": 0, "magnet_width_us": 1, "magnet_on_ms": 0},
+            (Refusal.OUT_OF_RANGE, Parameter.MAGNET_WIDTH_US),
+        ),
+        (
+            {"magnet_amplitude_ua": 0, "magnet_width_us": 0, "magnet_on_ms": 7_000},
+            (Refusal.OUT_OF_RANGE, Parameter.MAGNET_ON_MS),
+        ),
+        ({"magnet_swipe_ms": 1}, None),
         ({"magnet_amplitude_ua": 2_250}, (Refusal.RAMP, 2250)),
         ({"magnet_width_us": 300}, (Refusal.NOT_REPRESENTABLE, Parameter.MAGNET_WIDTH_US)),
         ({"magnet_width_us": 0}, (Refusal.OUT_OF_RANGE, Parameter.MAGNET_WIDTH_US)),
