@@ -14,6 +14,7 @@ from stimloop_hw.messages import (
     Heartbeat,
     Hello,
     Identity,
+    Pong,
     Stop,
     Stopped,
 )
@@ -147,7 +148,9 @@ def test_ends_with_different_tables_read_only_what_any_two_ends_can_read(sent: H
     assert bool(heard) == (sent[0] <= 0x0F or sent[0] == Stop.number)
 
 
-@pytest.mark.parametrize("number", [Hello.number, Identity.number, Stop.number, Stopped.number])
+@pytest.mark.parametrize(
+    "number", [Hello.number, Identity.number, Pong.number, Stop.number, Stopped.number]
+)
 def test_hello_identity_and_stop_are_read_with_any_table(number: int) -> None:
     assert Deframer(OTHER_CRC).feed(encode(number, 0, 1, 0, 0, b"x", TABLE_CRC))
 

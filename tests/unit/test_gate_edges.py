@@ -213,7 +213,19 @@ def test_what_a_group_leaves_on_a_contact_may_reach_the_limits_and_not_pass_them
     for profile in (EXACT, DENSE):
         assert check_group(profile, first, second) is None
     assert check_group(EXACT, first, more) == Breach(Refusal.CHARGE_PER_PHASE, 180, 2)
-    assert check_group(DENSE, first, more) == Breach(Refusal.CHARGE_DENSITY, 30_010, 2)
+    dense = check_group(DENSE, first, more)
+    assert dense == Breach(Refusal.CHARGE_DENSITY, 30_010, 2)
+    assert type(dense.detail) is int
+
+
+def test_a_group_a_picocoulomb_or_ten_over_a_contacts_limit_is_refused() -> None:
+    """1794.6 nC and 0.41 nC, where 1795 are allowed."""
+    profile = replace(DBS, amplitude_ua=EXACT.amplitude_ua)
+    slow = replace(PROGRAM, recharge_ratio=PASSIVE, period_min_us=10_000, fallback_ua=0)
+    most = replace(slow, amplitude_max_ua=3988, width_us=450)
+    little = replace(slow, amplitude_max_ua=1, width_us=410, offset_us=5_000)
+    assert check_group(profile, most) is None
+    assert check_group(profile, most, little) == Breach(Refusal.CHARGE_PER_PHASE, 1795, 2)
 
 
 def test_a_program_leaves_nothing_on_the_contacts_of_another() -> None:

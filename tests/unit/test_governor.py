@@ -198,3 +198,12 @@ def test_after_a_rebase_orders_go_on_from_what_the_device_delivers() -> None:
 def test_a_period_is_never_faster_than_asked() -> None:
     governor = Governor(program(), LIMITS, TICK_US)
     assert governor.admit(Setting(0, 7_691), Quality.OK).period_us == 7_700
+
+
+def test_a_governor_says_why_it_orders_the_fallback() -> None:
+    governor = Governor(program(), LIMITS, TICK_US)
+    told = [governor.fallback]
+    for chatters in (True, False):
+        governor.admit(Setting(1_000, 7_690), Quality.OK, chatters=chatters)
+        told.append(governor.fallback)
+    assert told == [Bound.NONE, Bound.CHATTER, Bound.NONE]
