@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections import deque
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from stimloop_hw.amplifier import Edge
 from stimloop_hw.clock import DeviceClock
 from stimloop_hw.cyton_packets import INPUTS, SAMPLE_MS, SIZE, Packets, Sequence
 from stimloop_hw.errors import LinkError, LinkLost, WrongPeer
-from stimloop_hw.ports import Port, clock_of, open_port
+from stimloop_hw.ports import clock_of, open_port
 from stimloop_hw.sample_grid import SampleGrid
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from stimloop_hw.blocks import Block
     from stimloop_hw.cyton_packets import Packet
+    from stimloop_hw.ports import TimedPort
 
 BAUD = 115_200
 RATE_HZ = 250
@@ -53,12 +54,6 @@ _DOWN = b"Device failed to poll host"
 _GONE = "check the dongle, the board's switch and battery, and the distance between them"
 
 _NO_BOARD = f"the dongle on {{}} answers, but no board does; {_GONE}"
-
-
-class TimedPort(Port, Protocol):
-    """A port whose read timeout can be set, as that of every pyserial port, s."""
-
-    timeout: float | None
 
 
 class Cyton:
@@ -145,8 +140,7 @@ class Cyton:
         LinkError
             If the port cannot be opened, or something else answers on it.
         """
-        # pyserial's ports have a timeout.
-        port: TimedPort = open_port(url, "cyton", baud=BAUD)  # type: ignore[assignment]
+        port = open_port(url, "cyton", baud=BAUD)
         try:
             board = cls(port, url, gain=gain, clock_ns=clock_of(port))
             board.hello()

@@ -92,6 +92,26 @@ class Capability:
     measures: bool
 
 
+# Facts on Pulse Pal and StimJim are those of their firmware: sanworks/PulsePal @ ecdbcf4 and
+# open-ephys/stimjim @ d3ee6ad.
+_PULSE_PAL_2 = Capability(
+    "Pulse Pal 2",
+    Unit.MV,
+    channels=4,
+    amplitude_max=10_000,
+    resolution=Fraction(20_000, 65_535),
+    time_step_us=50,
+    width_min_us=50,
+    time_max_us=1_800_000_000,
+    order_us=100_000,
+    lease=Lease.TRAIN,
+    lease_max_ms=1_000,
+    checks=False,
+    reads_back=False,
+    watchdog=False,
+    measures=False,
+)
+
 GENERATORS: dict[str, Capability] = {
     "sl1": Capability(
         "SL1 implant",
@@ -110,42 +130,8 @@ GENERATORS: dict[str, Capability] = {
         watchdog=True,
         measures=True,
     ),
-    # Facts on Pulse Pal and StimJim are those of their firmware: sanworks/PulsePal @ ecdbcf4
-    # and open-ephys/stimjim @ d3ee6ad.
-    "pulsepal-1": Capability(
-        "Pulse Pal 1",
-        Unit.MV,
-        channels=4,
-        amplitude_max=10_000,
-        resolution=Fraction(20_000, 255),
-        time_step_us=50,
-        width_min_us=50,
-        time_max_us=1_800_000_000,
-        order_us=100_000,
-        lease=Lease.TRAIN,
-        lease_max_ms=1_000,
-        checks=False,
-        reads_back=False,
-        watchdog=False,
-        measures=False,
-    ),
-    "pulsepal-2": Capability(
-        "Pulse Pal 2",
-        Unit.MV,
-        channels=4,
-        amplitude_max=10_000,
-        resolution=Fraction(20_000, 65_535),
-        time_step_us=50,
-        width_min_us=50,
-        time_max_us=1_800_000_000,
-        order_us=100_000,
-        lease=Lease.TRAIN,
-        lease_max_ms=1_000,
-        checks=False,
-        reads_back=False,
-        watchdog=False,
-        measures=False,
-    ),
+    "pulsepal-1": replace(_PULSE_PAL_2, name="Pulse Pal 1", resolution=Fraction(20_000, 255)),
+    "pulsepal-2": _PULSE_PAL_2,
     "stimjim": Capability(
         "StimJim",
         Unit.UA,

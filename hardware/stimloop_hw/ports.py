@@ -37,6 +37,12 @@ class Port(Protocol):
         """Release the port."""
 
 
+class TimedPort(Port, Protocol):
+    """A port whose read timeout can be set, as that of every pyserial port, s."""
+
+    timeout: float | None
+
+
 def driver_of(url: str) -> tuple[str, str]:
     """Take ``[DRIVER+]URL`` apart: the driver, ``sl1`` if none is named, and the port's URL.
 
@@ -58,7 +64,7 @@ def driver_of(url: str) -> tuple[str, str]:
 
 def open_port(
     url: str, driver: str = DRIVERS[0], *, exclusive: bool = True, baud: int = BAUD
-) -> Port:
+) -> TimedPort:
     """Open a port without a word to the device yet.
 
     Parameters
@@ -75,7 +81,7 @@ def open_port(
 
     Returns
     -------
-    Port
+    TimedPort
 
     Raises
     ------

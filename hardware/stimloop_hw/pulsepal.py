@@ -26,10 +26,10 @@ from dataclasses import replace
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Self
 
-from stimloop_hw.errors import TrainRefused, UnknownState, WrongPeer
+from stimloop_hw.errors import UnknownState, WrongPeer
 from stimloop_hw.generator import GENERATORS, Played, Train
 from stimloop_hw.ports import clock_of, open_port
-from stimloop_hw.pulsepal_exchange import BY_HAND, FILLS, Exchange, TimedPort
+from stimloop_hw.pulsepal_exchange import BY_HAND, FILLS, Exchange
 from stimloop_hw.pulsepal_protocol import (
     CHANNELS,
     CODES,
@@ -47,9 +47,9 @@ from stimloop_hw.pulsepal_protocol import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
     from stimloop_hw.generator import Measured
+    from stimloop_hw.ports import TimedPort
 
 NEWEST = 39
 """Firmware versions up to this are told to be of model 2."""
@@ -101,7 +101,6 @@ class PulsePal(Exchange):
                 "choose one of them"
             )
         super().__init__(port, name, clock_ns)
-        self.idle_ns = 0
         self.model = MODELS[2]
         self._channel = channel
         self._silent = Output.silent(self.model.zero)
@@ -126,8 +125,7 @@ class PulsePal(Exchange):
         LinkError
             If the port cannot be opened, or something else answers on it.
         """
-        # pyserial's ports have a timeout.
-        port: TimedPort = open_port(url, "pulsepal", exclusive=exclusive)  # type: ignore[assignment]
+        port = open_port(url, "pulsepal", exclusive=exclusive)
         generator = cls(port, url, channel=channel, clock_ns=clock_of(port))
         try:
             generator.hello()
@@ -135,21 +133,6 @@ class PulsePal(Exchange):
             port.close()
             raise
         return generator
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the port; the train in play still ends by itself."""
-        self._port.close()
 
     # Orders --------------------------------------------------------------------------------
 
@@ -204,15 +187,8 @@ class PulsePal(Exchange):
         LinkLost
             If the port fails.
         """
-        if self.doubt:
-            raise TrainRefused(f"a train was asked for while {self.doubt}; stop it first")
+        self._require_idle("a Pulse Pal is programmed only while nothing plays")
         self.check(train)
-        left_us = -(-(self.idle_ns - self.now_ns) // 1000)
-        if left_us > 0:
-            raise TrainRefused(
-                f"a train was asked for while another may play for {left_us} µs; a Pulse Pal "
-                "is programmed only while nothing plays: wait for so long"
-            )
         steps = self.model.steps_of(train.amplitude)
         ratio = train.recharge_ratio
         steps = steps // ratio * ratio if steps >= 0 else -(-steps // ratio * ratio)
@@ -265,8 +241,7 @@ class PulsePal(Exchange):
             unsure = True
             self.doubt = self.doubt or f"{self.name} did not answer after an abort"
         else:
-            self.doubt = f"{self.name} does not answer, and may put out any voltage: {BY_HAND}"
-            raise UnknownState(self.doubt)
+            self._give_up("any voltage")
         if unsure or self._held is None:
             self._silence()
 

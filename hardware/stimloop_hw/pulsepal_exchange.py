@@ -6,11 +6,9 @@ asked is in doubt.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING
 
-from stimloop_hw.errors import LinkLost, UnknownState
 from stimloop_hw.generator import GENERATORS
-from stimloop_hw.ports import Port
 from stimloop_hw.pulsepal_protocol import (
     ACK,
     CYCLE_US,
@@ -20,9 +18,12 @@ from stimloop_hw.pulsepal_protocol import (
     Op,
     Settings,
 )
+from stimloop_hw.safety_shell import SafetyShell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from stimloop_hw.ports import TimedPort
 
 ANSWER_MS = 100
 """An answer comes within this, far less than the 500 ms that the device waits for a byte."""
@@ -42,13 +43,7 @@ BY_HAND = (
 _HANDSHAKE = bytes((START, Op.HANDSHAKE))
 
 
-class TimedPort(Port, Protocol):
-    """A port whose read timeout can be set, as that of every pyserial port, s."""
-
-    timeout: float | None
-
-
-class Exchange:
+class Exchange(SafetyShell):
     """Orders and their answers.
 
     Parameters
@@ -64,22 +59,12 @@ class Exchange:
     ----------
     firmware : int
         Version that is expected in every handshake.
-    doubt : str
-        Why it may do something else than it was told; empty while that is not so.
     """
 
     def __init__(self, port: TimedPort, name: str, clock_ns: Callable[[], int]) -> None:
-        self.name = name
-        self.firmware = 0
-        self.doubt = ""
-        self.capability = GENERATORS["pulsepal-2"]
-        self._port = port
-        self._clock_ns = clock_ns
-
-    @property
-    def now_ns(self) -> int:
-        """Time of the port's clock, ns."""
-        return self._clock_ns()
+        super().__init__(
+            port, name, GENERATORS["pulsepal-2"], by_hand=BY_HAND, clock_ns=clock_ns
+        )
 
     def _order(self, order: bytes, what: str) -> None:
         """Send an order that is acknowledged."""
@@ -128,10 +113,6 @@ class Exchange:
             return 0
         return int.from_bytes(heard[1:], "little")
 
-    def _doubt(self, why: str) -> NoReturn:
-        self.doubt = f"{self.name} may do something else than it was told ({why})"
-        raise UnknownState(f"{self.doubt}; stop it")
-
     def _send(self, data: bytes) -> None:
         """Write a command, unless the device has said something that nobody asked for."""
         try:
@@ -151,13 +132,6 @@ class Exchange:
             return self._port.read(size)
         except (OSError, TypeError) as problem:  # TypeError: pyserial 3.5, closed while reading
             self._lose(problem)
-
-    def _lose(self, problem: Exception) -> NoReturn:
-        self.doubt = f"{self.name} is gone, and may play its train to the end: {BY_HAND}"
-        raise LinkLost(
-            f"{self.name} is gone: {problem}; a train in play ends within "
-            f"{self.capability.lease_max_ms} ms. Plug it in again, and look at its outputs"
-        ) from problem
 
 
 def _of_card(action: Settings, file: bytes) -> bytes:

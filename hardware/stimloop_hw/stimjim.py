@@ -19,18 +19,20 @@ from __future__ import annotations
 
 from collections import deque
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from stimloop_hw import stimjim_protocol as told
-from stimloop_hw.errors import LinkLost, TrainRefused, UnknownState, WrongPeer
+from stimloop_hw.errors import WrongPeer
 from stimloop_hw.generator import GENERATORS, Played, Train
-from stimloop_hw.ports import Port, clock_of, open_port
+from stimloop_hw.ports import clock_of, open_port
+from stimloop_hw.safety_shell import SafetyShell
 from stimloop_hw.stimjim_protocol import CHANNELS, Mode, PulseTrain
 from stimloop_hw.stimjim_train import Measured, check, phases, quantised, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+
+    from stimloop_hw.ports import TimedPort
 
 ANSWER_MS = 200
 """An answer comes within this: a few hundred bytes over USB, behind a pulse at most."""
@@ -42,16 +44,10 @@ PLACES = (42, 57)
 """One damaged byte makes neither of them of the other, nor of a stop."""
 SPOILT = (0, 1)
 """Places that a damaged stop may start; they are emptied."""
-_BY_HAND = "switch it off, or pull the cables of its outputs"
+BY_HAND = "switch it off, or pull the cables of its outputs"
 
 
-class TimedPort(Port, Protocol):
-    """A port whose read timeout can be set, as that of every pyserial port, s."""
-
-    timeout: float | None
-
-
-class StimJim:
+class StimJim(SafetyShell):
     """One StimJim, of which one channel stimulates; the other is not connected.
 
     Parameters
@@ -73,9 +69,6 @@ class StimJim:
         Of trains that have ended, for whoever wants them to drain.
     """
 
-    capability = GENERATORS["stimjim"]
-    firmware = 0
-
     def __init__(
         self,
         port: TimedPort,
@@ -89,13 +82,9 @@ class StimJim:
                 f"channel {channel} was asked for; a StimJim has channels 0 and 1: choose one "
                 "of them"
             )
-        self.name = name
-        self.doubt = ""
-        self.idle_ns = 0
+        super().__init__(port, name, GENERATORS["stimjim"], by_hand=BY_HAND, clock_ns=clock_ns)
         self.measured: deque[Measured] = deque(maxlen=64)
-        self._port = port
         self._channel = channel
-        self._clock_ns = clock_ns
         self._rest = b""
         self._answers: deque[str] = deque()
         self._anew = False
@@ -122,9 +111,7 @@ class StimJim:
         LinkError
             If the port cannot be opened, or something else answers on it.
         """
-        # pyserial's ports have a timeout.
-        opened = open_port(url, "stimjim", exclusive=exclusive)
-        port: TimedPort = opened  # type: ignore[assignment]
+        port = open_port(url, "stimjim", exclusive=exclusive)
         generator = cls(port, url, channel=channel, clock_ns=clock_of(port))
         try:
             generator.hello()
@@ -132,26 +119,6 @@ class StimJim:
             port.close()
             raise
         return generator
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the port; the train in play still ends by itself."""
-        self._port.close()
-
-    @property
-    def now_ns(self) -> int:
-        """Time of the port's clock, ns."""
-        return self._clock_ns()
 
     # Orders --------------------------------------------------------------------------------
 
@@ -217,15 +184,8 @@ class StimJim:
         LinkLost
             If the port fails.
         """
-        if self.doubt:
-            raise TrainRefused(f"a train was asked for while {self.doubt}; stop it first")
+        self._require_idle("started then, its first pulse would follow at an unknown distance")
         self.check(train)
-        left_us = -(-(self.idle_ns - self.now_ns) // 1000)
-        if left_us > 0:
-            raise TrainRefused(
-                f"a train was asked for while another may play for {left_us} µs; started then, "
-                "its first pulse would follow at an unknown distance: wait for so long"
-            )
         self._require_silence()
         train = quantised(train)
         place = PLACES[self._place == PLACES[0]]
@@ -274,8 +234,7 @@ class StimJim:
                 self.idle_ns = min(self.idle_ns, self.now_ns)
                 self.doubt, self._anew = "", False
                 return
-        self.doubt = f"{self.name} does not answer, and may put out any current: {_BY_HAND}"
-        raise UnknownState(self.doubt)
+        self._give_up("any current")
 
     # Inside --------------------------------------------------------------------------------
 
@@ -367,10 +326,6 @@ class StimJim:
             self._anew |= line.startswith(told.BOOTING)
             self._answers.append(line)
 
-    def _doubt(self, why: str) -> NoReturn:
-        self.doubt = f"{self.name} may do something else than it was told ({why})"
-        raise UnknownState(f"{self.doubt}; stop it")
-
     def _write(self, line: str) -> None:
         try:
             self._port.write(line.encode("ascii") + b"\n")
@@ -387,10 +342,3 @@ class StimJim:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._heed(line.rstrip(b"\r").decode("latin-1"))
-
-    def _lose(self, problem: Exception) -> NoReturn:
-        self.doubt = f"{self.name} is gone, and may play its train to the end: {_BY_HAND}"
-        raise LinkLost(
-            f"{self.name} is gone: {problem}; a train in play ends within "
-            f"{self.capability.lease_max_ms} ms. Plug it in again, and look at its outputs"
-        ) from problem
