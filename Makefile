@@ -30,7 +30,7 @@ mutation: .venv/installed
 	rm -rf build/mutation
 	mkdir -p build/mutation
 	cp -r dsp/stimloop_dsp hardware/stimloop_hw firmware_sim/stimloop_sim host/stimloop \
-		tests pyproject.toml build/mutation
+		tests examples pyproject.toml build/mutation
 	cd build/mutation && nice -n 19 mutmut run --max-children 1
 	cd build/mutation && mutmut results
 

@@ -118,10 +118,6 @@ class PowerBand:
         if self.channel < 0:
             raise _refuse("channel", self.channel, "columns count from 0")
 
-    def edges_hz(self, fs_hz: float, size: int) -> tuple[float, float]:
-        """Lower and upper edge, Hz: half a bin beyond the bins' centres."""
-        return (self.start - 0.5) * fs_hz / size, (self.stop + 0.5) * fs_hz / size
-
 
 @dataclass(frozen=True, slots=True)
 class Feature:

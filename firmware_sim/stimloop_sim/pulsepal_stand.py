@@ -47,7 +47,6 @@ class BathPulsePal(PulsePal):
         super().__init__(number, hazards)
         case = tissue.cells[tissue.case]
         self.paths = tuple(VoltagePath(tissue.cells[k], case) for k in range(CHANNELS))
-        self._began_us: tuple[int, int] = (0, 0)  # the latest two pulses
 
     def deliver(self, start_us: int, sample_us: int, samples: int) -> Effect:
         """Deliver the pulses of the next sample intervals."""

@@ -122,10 +122,6 @@ class Model:
         """Bytes of a voltage's code."""
         return self.bits // 8
 
-    def pack_code(self, code: int) -> bytes:
-        """A voltage's code as it is sent."""
-        return code.to_bytes(self.code_size, "little")
-
     def steps_of(self, amplitude_mv: int) -> int:
         """Steps of the converter that are nearest to an amplitude, towards 0."""
         steps = min(abs(amplitude_mv) * self.top // 20_000, self.top - self.zero)

@@ -25,11 +25,6 @@ def exact(value: float) -> Fraction:
     return Fraction(Decimal(repr(value)))
 
 
-def thousandfold(value: float) -> float:
-    """A thousand times the number that was written: 0.57 mA are 570 µA, and no hair less."""
-    return float(exact(value) * 1000)
-
-
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise refusal("a number", "write digits without quotes")

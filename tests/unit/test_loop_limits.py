@@ -282,10 +282,10 @@ def test_a_detector_needs_samples_that_it_can_work_on(
 
 def test_pulses_on_trigger_and_more_than_25_milliamperes_have_no_such_loop() -> None:
     triggered = replace(ADAPTIVE, mode=Mode.TRIGGERED)
-    breach = check_loop(triggered, SENSING)
-    assert breach is not None
-    assert breach.detail == Parameter.MODE
+    assert check_loop(triggered, SENSING) == Breach(Refusal.OUT_OF_RANGE, Parameter.MODE)
     loop = embedded(EmbeddedDetector.PERCEPT, EmbeddedController.ON_OFF)
-    breach = check_loop(replace(ADAPTIVE, loop=loop, amplitude_max_ua=25_600), SENSING)
-    assert breach is not None
-    assert breach.detail == Parameter.AMPLITUDE_MAX_UA
+    most = replace(ADAPTIVE, loop=loop, amplitude_max_ua=25_500)
+    assert check_loop(most, SENSING) is None
+    assert check_loop(replace(most, amplitude_max_ua=25_600), SENSING) == Breach(
+        Refusal.OUT_OF_RANGE, Parameter.AMPLITUDE_MAX_UA
+    )
