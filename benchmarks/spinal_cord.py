@@ -1,7 +1,7 @@
 """Spinal cord stimulation through a sequence of postures, beside published experiments.
 
-    python benchmarks/spinal_cord.py            prints the page
-    python benchmarks/spinal_cord.py --write    and writes it to docs/spinal_cord.md
+    python -m benchmarks.spinal_cord            prints the page
+    python -m benchmarks.spinal_cord --write    and writes it to docs/spinal_cord.md
 
 The first table comes from the records of whole sessions over sim://: firmware, wire, detector,
 controller, governor. The others need the patient's truth, which no wire tells, and come from
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from benchmarks.intervals import interval
 
 import stimloop
 from stimloop import dose
@@ -259,15 +260,6 @@ def noise_uv() -> float:
 # The page -----------------------------------------------------------------------------------
 
 
-def interval(values: Iterable[float], form: str) -> str:
-    """Mean over seeds and its bootstrapped 95 % interval."""
-    found = np.array(list(values))
-    rng = np.random.default_rng(0)
-    means = rng.choice(found, (10_000, found.size)).mean(axis=1)
-    low, high = np.percentile(means, (2.5, 97.5)).tolist()
-    return f"{found.mean():{form}} ({low:{form}}, {high:{form}})"
-
-
 def wire_lines(noise: float) -> list[str]:
     """The table of whole sessions."""
     lines = [
@@ -345,7 +337,7 @@ def _row(name: str, values: Iterable[float], form: str, known: str) -> str:
 TEXT = """\
 # Spinal cord stimulation through a sequence of postures
 
-Made by `python benchmarks/spinal_cord.py --write`. Virtual patients: no clinical claim. Python
+Made by `python -m benchmarks.spinal_cord --write`. Virtual patients: no clinical claim. Python
 {python}, NumPy {numpy}, {machine}; the values do not depend on the machine's speed. Seeds
 {first} to {last}; means over seeds, and in brackets the bootstrapped 95 % interval of that
 mean: of one virtual patient's noise, phases and coughs, not of a population.

@@ -160,23 +160,7 @@ class Session:
             governed_ns = perf_counter_ns()
         sp = self._send(order, others_ua, block.t_us)
         written_ns = perf_counter_ns()
-        step = Step(
-            reading.index,
-            block.t_us,
-            reading.level,
-            reading.active,
-            reading.active_ms,
-            reading.quality,
-            wanted.amplitude_ua,
-            wanted.period_us,
-            order.amplitude_ua,
-            order.period_us,
-            order.bound,
-            sp,
-            order.pulses,
-            order.at_us,
-            tuple(others_ua),
-        )
+        step = Step.of(block.t_us, reading, wanted, order, sp=sp, others_ua=tuple(others_ua))
         self.log.sensed(block)
         self.log.step(step)
         self.log.latency(

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from stimloop.governor import Order
+    from stimloop_dsp import Reading, Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,36 @@ class Step:
     pulses: int = 0
     at_us: int = 0
     others_ua: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        t_us: int,
+        reading: Reading,
+        wanted: Setting,
+        order: Order,
+        *,
+        sp: int = 0,
+        others_ua: tuple[int, ...] = (),
+    ) -> Self:
+        """Make the row of what a host decided; parameters are the tick's, in their order."""
+        return cls(
+            reading.index,
+            t_us,
+            reading.level,
+            reading.active,
+            reading.active_ms,
+            reading.quality,
+            wanted.amplitude_ua,
+            wanted.period_us,
+            order.amplitude_ua,
+            order.period_us,
+            order.bound,
+            sp,
+            order.pulses,
+            order.at_us,
+            others_ua,
+        )
 
 
 @dataclass(frozen=True, slots=True)

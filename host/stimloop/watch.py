@@ -75,20 +75,7 @@ class Shadow:
             reading = replace(reading, quality=reading.quality | Quality.SATURATED)
         wanted = self._controller.update(reading)
         order = self.governor.admit(wanted, reading.quality)
-        return Step(
-            reading.index,
-            block.t_us,
-            reading.level,
-            reading.active,
-            reading.active_ms,
-            reading.quality,
-            wanted.amplitude_ua,
-            wanted.period_us,
-            order.amplitude_ua,
-            order.period_us,
-            order.bound,
-            0,
-        )
+        return Step.of(block.t_us, reading, wanted, order)
 
     def compare(self, told: Step, own: Step) -> str:
         """Name the first value in which the device parts from the host; empty if in none.
