@@ -397,6 +397,17 @@ def test_a_setpoint_for_a_program_that_does_not_run_is_refused() -> None:
     assert hand.ask(Trigger(3, 1, 0), Refused).reason == Refusal.NO_PROGRAM
 
 
+def test_a_setpoint_names_its_program_by_its_place_in_the_whole_set() -> None:
+    hand = Hand.linked()
+    hand.begin_set(PAIR, 1)
+    assert hand.setpoint(400, place=PROGRAMS) is None
+    hand.keep_alive_ms(200)
+    assert outputs(hand) == [400]
+    refused = hand.setpoint(400, place=0)
+    assert refused is not None
+    assert (refused.reason, refused.detail) == (Refusal.NO_PROGRAM, 0)
+
+
 def test_the_rate_is_the_groups() -> None:
     hand = running(1000, 1000, 1000)
     assert hand.setpoint(1000, 20_000, place=2) is None

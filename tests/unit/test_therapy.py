@@ -30,7 +30,7 @@ from stimloop_hw.program import Mode
 from stimloop_hw.vocabulary import EventCode, Fault, Refusal, State, StopMode, Supply
 from stimloop_sim.limits import Breach
 from stimloop_sim.states import Event as TimerEvent
-from stimloop_sim.therapy import Therapy
+from stimloop_sim.therapy import AHEAD_US, Therapy
 from stimloop_sim.tissue import Tissue, TissueModel
 
 SAMPLE_MS = 4
@@ -642,3 +642,21 @@ def test_a_therapy_that_does_not_run_takes_no_setpoint_from_anybody() -> None:
     breach = therapy.setpoint(now_us, 99, 500, PROGRAM.period_min_us, 0, number=0)
     assert breach == Breach(Refusal.WRONG_STATE, State.IDLE)
     assert therapy.last_sp != 99
+
+
+def test_a_setpoint_may_be_for_this_very_moment_or_the_last_one_that_is_near_enough() -> None:
+    hand = Hand.delivering(1000)
+    therapy, now_us = hand.firmware.therapy, hand.firmware.now_us
+    period_us = PROGRAM.period_max_us
+    for sp, at_us in enumerate((now_us, now_us + AHEAD_US), therapy.last_sp + 1):
+        assert therapy.setpoint(now_us, sp, 900, period_us, at_us, number=0) is None
+    late = therapy.setpoint(now_us, 99, 900, period_us, now_us + AHEAD_US + 1, number=0)
+    assert late == Breach(Refusal.OUTSIDE_ENVELOPE, AHEAD_US)
+
+
+def test_a_therapy_counts_its_setpoints_from_the_start() -> None:
+    hand = Hand.delivering(1000)
+    assert hand.firmware.therapy.last_sp > 0
+    hand.stop()
+    hand.begin()
+    assert hand.firmware.therapy.last_sp == 0
